@@ -1,0 +1,73 @@
+"""What the stages are told: frozen values, validated where they are made (`app/settings.py`)."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Encoding = Literal["otlp_proto", "otlp_json"]
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputTopic:
+    """A topic of OTLP traces; its encoding is set, never guessed."""
+
+    name: str
+    encoding: Encoding = "otlp_proto"
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """How Kafka is reached, and what BeTrace's topics are called and cut into."""
+
+    brokers: tuple[str, ...] = ("localhost:9092",)
+    protocol: Protocol = "PLAINTEXT"
+    mechanism: Mechanism | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    input_topics: tuple[InputTopic, ...] = (InputTopic("otlp_spans"),)
+    group: str = "betrace"
+    partitions: int = 8
+    replication_factor: int = 3
+    embedded: bool = False  # the mock broker of `betrace dev`: it cannot create topics or tell their settings
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """All waiting, in seconds of Kafka time."""
+
+    max_wait: float = 30.0
+    root_grace: float = 5.0
+    late_window: float = 60.0
+    late_grace: float = 5.0
+    tick: float = 1.0
+    remember: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on a trace (spans, bytes), on a worker (traces, bytes) and on a rule (steps)."""
+
+    trace_spans: int = 10_000
+    trace_bytes: int = 20 * 2**20
+    traces: int = 200_000
+    memory: int = 2**30
+    retained_bytes: int = 4 * 2**30
+    rule_steps: int = 1_000_000
+    block_bytes: int = 900_000
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a worker is told."""
+
+    kafka: Kafka = Kafka()
+    windows: Windows = Windows()
+    limits: Limits = Limits()
+    data_dir: Path = Path("data")
+    rule_files: tuple[Path, ...] = ()
+    violations_retention: float = 30 * 86_400.0

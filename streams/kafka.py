@@ -1,0 +1,31 @@
+"""The one builder of Kafka client settings: for confluent-kafka here, for Faust in the worker."""
+
+import ssl
+from typing import Any
+
+from streams.config import Kafka
+
+
+def client_settings(kafka: Kafka, **more: Any) -> dict[str, Any]:
+    """librdkafka settings that reach the brokers; `more` (in librdkafka's own names) is added."""
+    settings: dict[str, Any] = {
+        "bootstrap.servers": ",".join(kafka.brokers),
+        "security.protocol": kafka.protocol,
+        "sasl.mechanism": kafka.mechanism,
+        "sasl.username": kafka.username,
+        "sasl.password": kafka.password,
+        "ssl.ca.location": kafka.ca_file and str(kafka.ca_file),
+        "ssl.certificate.location": kafka.cert_file and str(kafka.cert_file),
+        "ssl.key.location": kafka.key_file and str(kafka.key_file),
+    }
+    return {key: value for key, value in settings.items() if value is not None} | more
+
+
+def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
+    """The TLS context of the asyncio clients, or None where the protocol is without TLS."""
+    if kafka.protocol not in ("SSL", "SASL_SSL"):
+        return None
+    context = ssl.create_default_context(cafile=kafka.ca_file)
+    if kafka.cert_file is not None:
+        context.load_cert_chain(kafka.cert_file, kafka.key_file)
+    return context
