@@ -29,3 +29,31 @@ def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
     if kafka.cert_file is not None:
         context.load_cert_chain(kafka.cert_file, kafka.key_file)
     return context
+
+
+def asyncio_settings(kafka: Kafka) -> dict[str, Any]:
+    """aiokafka's settings that reach the brokers."""
+    settings: dict[str, Any] = {
+        "bootstrap_servers": list(kafka.brokers),
+        "security_protocol": kafka.protocol,
+        "sasl_mechanism": kafka.mechanism,
+        "sasl_plain_username": kafka.username,
+        "sasl_plain_password": kafka.password,
+        "ssl_context": ssl_context(kafka),
+    }
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def faust_credentials(kafka: Kafka) -> Any:
+    """Faust's `broker_credentials`: SASL, TLS, or None for a plain connection."""
+    import faust
+
+    if kafka.mechanism is not None:
+        return faust.SASLCredentials(
+            username=kafka.username,
+            password=kafka.password,
+            mechanism=kafka.mechanism,
+            ssl_context=ssl_context(kafka),
+        )
+    context = ssl_context(kafka)
+    return faust.SSLCredentials(context=context) if context else None

@@ -1,0 +1,124 @@
+"""Creates BeTrace's topics, and holds the topics that exist against the settings."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.config import Config, Kafka
+from streams.kafka import client_settings
+from streams.topics import Topics
+
+_DAY = 86_400_000
+_TIMEOUT = 20
+
+
+class TopicError(Exception):
+    """Topics are missing or unlike the settings, or Kafka cannot be reached; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A topic as it has to be."""
+
+    name: str
+    partitions: int
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def wanted(config: Config) -> list[Wanted]:
+    """BeTrace's own topics. The input topics are the user's."""
+    names = Topics(config.kafka.group)
+    partitions = config.kafka.partitions
+    append = {"message.timestamp.type": "LogAppendTime"}
+    large = {"max.message.bytes": str(2 * 2**20)}
+    retention = str(round(config.violations_retention * 1000))
+    changelog = {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(64 * 2**20),
+        "min.cleanable.dirty.ratio": "0.1",
+    }
+    compacted = {"cleanup.policy": "compact"}
+    return [
+        Wanted(names.spans, partitions, append | large | {"retention.ms": str(7 * _DAY)}),
+        Wanted(names.changelog, partitions, append | large | changelog),
+        Wanted(names.rules, 1, append | {"retention.ms": "-1", "retention.bytes": "-1"}),
+        Wanted(
+            names.violations,
+            partitions,
+            append | {"cleanup.policy": "compact,delete", "retention.ms": retention},
+        ),
+        Wanted(names.activity, partitions, append | compacted),
+        Wanted(names.evidence, partitions, append | {"retention.ms": str(7 * _DAY)}),
+        Wanted(names.dead_letter, partitions, append | {"max.message.bytes": str(16 * 2**20)}),
+    ]
+
+
+def partition_counts(kafka: Kafka) -> dict[str, int]:
+    """The topics that exist, with their numbers of partitions; TopicError when no broker answers."""
+    try:
+        listed = _client(kafka).list_topics(timeout=_TIMEOUT).topics.values()
+    except KafkaException as problem:
+        raise TopicError(
+            f"no answer from Kafka at {', '.join(kafka.brokers)}: {problem.args[0].str()}"
+        ) from None
+    return {topic.topic: len(topic.partitions) for topic in listed}
+
+
+def create(config: Config) -> list[str]:
+    """Create what is missing and return its names; TopicError when an existing one is unlike the settings."""
+    existing = partition_counts(config.kafka)
+    _refuse(_unlike(config, existing))
+    missing = [topic for topic in wanted(config) if topic.name not in existing]
+    new = [
+        NewTopic(topic.name, topic.partitions, config.kafka.replication_factor, config=topic.settings)
+        for topic in missing
+    ]
+    if new:
+        created: dict[str, Future[None]] = _client(config.kafka).create_topics(
+            new, operation_timeout=_TIMEOUT
+        )
+        _refuse([problem for name, future in created.items() if (problem := _problem(name, future))])
+    return [topic.name for topic in missing]
+
+
+def verify(config: Config) -> None:
+    """TopicError unless all topics, the input's too, exist as the settings say."""
+    existing = partition_counts(config.kafka)
+    missing = [t.name for t in wanted(config) if t.name not in existing]
+    problems = _unlike(config, existing)
+    if missing:
+        problems.append(f"missing: {', '.join(missing)}; `betrace topics create` makes them")
+    problems += [
+        f"the input topic {topic.name} does not exist: create it, or set kafka.input_topics"
+        for topic in config.kafka.input_topics
+        if topic.name not in existing
+    ]
+    _refuse(problems)
+
+
+def _unlike(config: Config, existing: dict[str, int]) -> list[str]:
+    return [
+        f"{topic.name} has {existing[topic.name]} partitions, the settings say {topic.partitions}: set "
+        "kafka.partitions back, or drain and recreate BeTrace's topics under another kafka.group"
+        for topic in wanted(config)
+        if existing.get(topic.name, topic.partitions) != topic.partitions
+    ]
+
+
+def _problem(name: str, future: "Future[None]") -> str | None:
+    try:
+        future.result(_TIMEOUT)
+    except KafkaException as problem:
+        return f"{name} could not be created: {problem.args[0].str()}"
+    return None
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise TopicError("; ".join(problems))
+
+
+def _client(kafka: Kafka) -> AdminClient:
+    return AdminClient(client_settings(kafka, log_level=0))

@@ -1,0 +1,182 @@
+"""Groups spans by trace: what one partition holds in flight, and when each trace is done."""
+
+import heapq
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal, NamedTuple
+
+from streams.block import Entry
+from streams.config import Limits, Windows
+from streams.split import NO_PARENT
+
+Reason = Literal["root", "timeout", "span_limit", "size_limit", "memory", "late"]
+
+_AT = struct.Struct("<QI")
+_TRACE_OVERHEAD = (
+    600  # bytes of Python objects a trace in flight costs beside its ids, measured with tracemalloc
+)
+
+
+class FragmentAt(NamedTuple):
+    """Where some spans of a trace are kept: a block, by its offset, and the entry in it."""
+
+    block: int
+    entry: int
+
+
+class Due(NamedTuple):
+    """A trace that is done, and why."""
+
+    trace_id: bytes
+    reason: Reason
+    trace: "InFlight"
+
+
+@dataclass(slots=True)
+class InFlight:
+    """A trace that is not judged yet; times in ms."""
+
+    first: int
+    ids: bytes = b""  # (span id, parent id) x spans
+    at: bytes = b""  # packed FragmentAt
+    size: int = 0
+    root_at: int | None = None
+    full: Reason | None = None
+
+    @property
+    def spans(self) -> int:
+        return len(self.ids) // 16
+
+    @property
+    def memory(self) -> int:
+        return _TRACE_OVERHEAD + len(self.ids) + len(self.at)
+
+    def closed(self) -> bool:
+        """Exactly one root, and no parent missing."""
+        words = [self.ids[i : i + 8] for i in range(0, len(self.ids), 8)]
+        spans, parents = words[::2], words[1::2]
+        roots = {span for span, parent in zip(spans, parents, strict=True) if parent == NO_PARENT}
+        return len(roots) == 1 and set(parents) - {NO_PARENT} <= set(spans)
+
+
+@dataclass(slots=True)
+class Load:
+    """What a worker holds over all its partitions, for the limits that are the worker's."""
+
+    traces: int = 0
+    memory: int = 0
+
+
+@dataclass(slots=True)
+class Group:
+    """The traces in flight of one partition."""
+
+    windows: Windows
+    limits: Limits
+    load: Load
+    traces: dict[bytes, InFlight] = field(default_factory=dict)
+    spans: int = 0
+    _queue: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def add(self, block: int, entry: Entry, time: int) -> bool:
+        """Put the spans of a block's entry to their trace; False if that trace takes no more.
+
+        `time` is the fragment's: the greater of its record's time and the clock.
+        """
+        trace = self.traces.get(entry.trace_id)
+        if trace is None:
+            trace = self.traces[entry.trace_id] = InFlight(time)
+            self.load.traces += 1
+            self.load.memory += _TRACE_OVERHEAD
+            self._wake(entry.trace_id, time + _ms(self.windows.max_wait))
+        elif trace.full:
+            return False
+        trace.ids += entry.ids
+        trace.at += _AT.pack(block, entry.at)
+        trace.size += entry.size
+        self.spans += entry.spans
+        self.load.memory += len(entry.ids) + _AT.size
+        self._watch(entry, trace, time)
+        return True
+
+    def due(self, clock: int) -> Iterator[Due]:
+        """The traces that are done at `clock`; `remove` each when it is judged."""
+        woken = set()
+        while self._queue and self._queue[0][0] <= clock:
+            woken.add(heapq.heappop(self._queue)[1])
+        for trace_id in woken:
+            trace = self.traces.get(trace_id)
+            reason = trace and self._reason(trace, clock)
+            if trace and reason:
+                yield Due(trace_id, reason, trace)
+        yield from self._pressed(woken)
+
+    def remove(self, trace_id: bytes) -> InFlight | None:
+        """Forget a judged trace."""
+        trace = self.traces.pop(trace_id, None)
+        if trace is not None:
+            self.spans -= trace.spans
+            self.load.traces -= 1
+            self.load.memory -= trace.memory
+        return trace
+
+    def clear(self) -> None:
+        """Forget all: the partition belongs to another worker now."""
+        for trace_id in list(self.traces):
+            self.remove(trace_id)
+
+    def _watch(self, entry: Entry, trace: InFlight, time: int) -> None:
+        if trace.root_at is None:
+            if NO_PARENT in _parents(entry.ids):
+                trace.root_at = time
+                self._wake(entry.trace_id, time + _ms(self.windows.root_grace))
+        elif time >= trace.root_at + _ms(self.windows.root_grace):
+            # it was not closed when its grace ended: look again
+            self._wake(entry.trace_id, trace.root_at + _ms(self.windows.root_grace))
+        trace.full = self._over(trace)
+        if trace.full:
+            self._wake(entry.trace_id, 0)
+
+    def _over(self, trace: InFlight) -> Reason | None:
+        if trace.spans >= self.limits.trace_spans:
+            return "span_limit"
+        return "size_limit" if trace.size >= self.limits.trace_bytes else None
+
+    def _reason(self, trace: InFlight, clock: int) -> Reason | None:
+        if trace.full:
+            return trace.full
+        if (
+            trace.root_at is not None
+            and clock >= trace.root_at + _ms(self.windows.root_grace)
+            and trace.closed()
+        ):
+            return "root"
+        return "timeout" if clock >= trace.first + _ms(self.windows.max_wait) else None
+
+    def _pressed(self, woken: Iterable[bytes]) -> Iterator[Due]:
+        """The oldest traces, as many as the worker holds over its limits."""
+        over = self.load.traces - self.limits.traces
+        if self.load.memory > self.limits.memory:
+            over = max(over, len(self.traces) // 10 + 1)
+        done = set(woken)
+        for trace_id, trace in list(islice(self.traces.items(), max(over, 0))):
+            if trace_id not in done:
+                yield Due(trace_id, "memory", trace)
+
+    def _wake(self, trace_id: bytes, time: int) -> None:
+        heapq.heappush(self._queue, (time, trace_id))
+
+
+def fragments(packed: bytes) -> Iterator[FragmentAt]:
+    """Unpack `InFlight.at`."""
+    return (FragmentAt(*pair) for pair in _AT.iter_unpack(packed))
+
+
+def _parents(ids: bytes) -> set[bytes]:
+    return {ids[i : i + 8] for i in range(8, len(ids), 16)}
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,230 @@
+"""From input records to blocks: splits spans by trace, gathers them, sends each partition its block."""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from streams import metrics
+from streams.block import Builder, Counts, Position, Source
+from streams.config import Encoding, Limits
+from streams.crash import CrashPoints
+from streams.otlp import WireError, request_of_json
+from streams.producer import Headers
+from streams.split import Fragment, Malformed, Prefix, Split, cut, joined, parses, split
+
+_GATHER_SPANS = 16_000
+_GATHER_BYTES = 8 * 2**20
+_FUTURE = 1000  # ms that a record may be stamped ahead of now
+
+
+class Record(NamedTuple):
+    """An input record. `time` is Unix ms, None if it carries none."""
+
+    source: Source
+    offset: int
+    time: int | None
+    key: bytes | None
+    value: bytes | None
+
+
+class DeadLetter(NamedTuple):
+    """What could not be read, as it goes to the dead-letter topic."""
+
+    key: bytes | None
+    value: bytes
+    headers: Headers
+
+
+class Sends(Protocol):
+    """How blocks and dead letters leave; the futures are done when the broker has them."""
+
+    async def block(self, partition: int, value: bytes) -> Awaitable[object]: ...
+
+    async def dead_letter(self, letter: DeadLetter) -> Awaitable[object]: ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an input partition has been ingested and acknowledged by the broker of `betrace.spans`."""
+
+    next_offset: int | None = None
+    time: int = 0  # ms: everything up to this record time is ingested
+    asked: tuple[int, int] | None = None  # when (ms) an end offset was asked for, and that offset
+    counts: list[Counts] = field(default_factory=list)  # not told in a tick yet
+
+
+@dataclass(slots=True)
+class _Gathered:
+    builders: dict[int, list[Builder]] = field(default_factory=dict)
+    letters: list[DeadLetter] = field(default_factory=list)
+    counts: list[tuple[Source, int, Counts]] = field(default_factory=list)  # with the record's time
+    acknowledge: list[Callable[[], object]] = field(default_factory=list)
+    spans: int = 0
+    size: int = 0
+
+
+class Ingest:
+    """Gathers records and flushes them as blocks, one flush at a time, so that none overtakes another."""
+
+    def __init__(
+        self,
+        sends: Sends,
+        partitions: int,
+        encodings: dict[str, Encoding],
+        limits: Limits,
+        crash: CrashPoints,
+        now: Callable[[], int],
+    ) -> None:
+        self.progress: dict[Source, Progress] = {}
+        self.durable: list[
+            Callable[[], object]
+        ] = []  # records to acknowledge when a tick has told their counts
+        self._sends = sends
+        self._partitions = partitions
+        self._encodings = encodings
+        self._limits = limits
+        self._crash = crash
+        self._now = now
+        self._gathered = _Gathered()
+        self._flushing = asyncio.Lock()
+
+    def reset(self) -> None:
+        """Forget what is not sent and who owns what: the partitions are assigned anew."""
+        self._gathered = _Gathered()
+        self.progress = {}
+        self.durable = []
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to flush, however short the wait was."""
+        return self._gathered.spans >= _GATHER_SPANS or self._gathered.size >= _GATHER_BYTES
+
+    def add(self, record: Record, acknowledge: Callable[[], object]) -> None:
+        """Take in a record; `acknowledge` is in `durable` when all that it led to is."""
+        time = self._time_of(record)
+        gathered = self._gathered
+        gathered.acknowledge.append(acknowledge)
+        parts = self._read(record)
+        gathered.size += len(record.value or b"")
+        gathered.spans += parts.received
+        self._place(record, time, parts)
+        rejected = parts.rejected_spans
+        self._reject(record, parts)
+        counts = Counts(record.offset, parts.received, parts.own, rejected)
+        gathered.counts.append((record.source, time, counts))
+        metrics.RECEIVED.inc(parts.received)
+        metrics.OWN.inc(parts.own)
+
+    async def flush(self) -> None:
+        """Send what was gathered and wait until it is durable."""
+        async with self._flushing:
+            gathered, self._gathered = self._gathered, _Gathered()
+            progress, durable = self.progress, self.durable
+            sent = [await self._sends.dead_letter(letter) for letter in gathered.letters]
+            for partition, builders in gathered.builders.items():
+                sent += [await self._sends.block(partition, builder.encode()) for builder in builders]
+            for future in sent:
+                await future
+            if sent:
+                self._crash.reach("blocks-sent")
+            durable += gathered.acknowledge
+            for source, time, counts in gathered.counts:
+                reached = progress.setdefault(source, Progress())
+                reached.next_offset = counts.offset + 1
+                reached.time = max(reached.time, time)
+                reached.counts.append(counts)
+
+    def _time_of(self, record: Record) -> int:
+        now = self._now()
+        if record.time is None or not 0 < record.time <= now + _FUTURE:
+            metrics.FUTURE_RECORDS.inc()
+            return now
+        return record.time
+
+    def _read(self, record: Record) -> Split:
+        topic = record.source.topic
+        try:
+            parts = self._split(self._encodings[topic], record.value or b"")
+        except (WireError, Malformed) as problem:
+            reason = problem.reason if isinstance(problem, WireError) else "malformed"
+            self._dead_letter(record, reason, record.value or b"")
+            metrics.RECORDS.labels(topic, "rejected").inc()
+            return Split()
+        if not parts.received and record.value:
+            self._dead_letter(record, "no_spans", record.value)
+        metrics.RECORDS.labels(topic, "read" if parts.received else "empty").inc()
+        return parts
+
+    def _split(self, encoding: Encoding, value: bytes) -> Split:
+        if encoding == "otlp_json":
+            return split(request_of_json(value).SerializeToString()) if value.strip() else Split()
+        return split(value, checked=parses(value))
+
+    def _place(self, record: Record, time: int, parts: Split) -> None:
+        """Put each trace's spans in a block of its partition.
+
+        How a record is cut into parts depends on the record alone, so that a part ingested again is the same.
+        """
+        shares: dict[int, list[tuple[bytes, Fragment]]] = {}
+        for trace_id, fragment in parts.fragments.items():
+            share = shares.setdefault(zlib.crc32(trace_id) % self._partitions, [])
+            share += [(trace_id, piece) for piece in self._pieces(fragment, parts)]
+        for partition, share in shares.items():
+            for number, part in enumerate(_parts(share, self._limits.block_bytes)):
+                builder = self._builder(partition, sum(_size(piece) for _, piece in part))
+                builder.section(record.source, Position(record.offset, number), time)
+                for trace_id, piece in part:
+                    builder.add(trace_id, piece)
+
+    def _pieces(self, fragment: Fragment, parts: Split) -> list[Fragment]:
+        if _size(fragment) < self._limits.block_bytes:
+            return [fragment]
+        pieces, too_large = cut(fragment, self._limits.block_bytes - 1024)
+        if too_large:
+            parts.rejected.setdefault("span_too_large", []).extend(too_large)
+        return pieces
+
+    def _builder(self, partition: int, size: int) -> Builder:
+        """The partition's open block, or a new one if that much may not fit."""
+        builders = self._gathered.builders.setdefault(partition, [])
+        if not builders or builders[-1].size + size > self._limits.block_bytes:
+            builders.append(Builder())
+        return builders[-1]
+
+    def _reject(self, record: Record, parts: Split) -> None:
+        for reason, spans in parts.rejected.items():
+            metrics.REJECTED.labels(reason).inc(len(spans))
+            self._dead_letter(record, reason, joined(iter(spans)))
+
+    def _dead_letter(self, record: Record, reason: str, value: bytes) -> None:
+        source = record.source
+        headers = [
+            ("betrace.reason", reason.encode()),
+            ("betrace.topic", source.topic.encode()),
+            ("betrace.partition", b"%d" % source.partition),
+            ("betrace.offset", b"%d" % record.offset),
+        ]
+        self._gathered.letters.append(DeadLetter(record.key, value, headers))
+        metrics.DEAD_LETTERS.labels(reason).inc()
+
+
+def _parts(share: list[tuple[bytes, Fragment]], limit: int) -> list[list[tuple[bytes, Fragment]]]:
+    parts: list[list[tuple[bytes, Fragment]]] = [[]]
+    size = 0
+    for trace_id, piece in share:
+        needed = _size(piece)
+        if parts[-1] and size + needed > limit:
+            parts.append([])
+            size = 0
+        parts[-1].append((trace_id, piece))
+        size += needed
+    return [part for part in parts if part]
+
+
+def _size(fragment: Fragment) -> int:
+    """At most what the fragment adds to a block."""
+    prefixes: set[Prefix] = {prefix for prefix, _ in fragment.runs}
+    common = sum(len(prefix.resource) + len(prefix.scope) + 8 for prefix in prefixes)
+    return common + sum(len(spans) + 8 for _, spans in fragment.runs) + 16 * len(fragment.ids) + 600

@@ -1,0 +1,40 @@
+"""Every metric of a worker, each with its meaning. Labels are bounded: never a trace id."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECORDS = Counter("betrace_kafka_records", "Input records by what became of them", ["topic", "outcome"])
+RECEIVED = Counter("betrace_spans_received", "Spans read from the input topics")
+REJECTED = Counter("betrace_spans_rejected", "Spans dead-lettered, by reason", ["reason"])
+OWN = Counter("betrace_own_spans", "Spans that BeTrace emitted itself, seen on the input and dropped")
+JUDGED = Counter("betrace_spans_judged", "Distinct spans of judged traces")
+DUPLICATES = Counter("betrace_duplicate_spans", "Copies of a span id in a judged trace")
+LATE = Counter("betrace_late_spans", "Spans of traces that were judged before, by outcome", ["outcome"])
+CLOSED = Counter("betrace_traces_closed", "Judged traces, by why then", ["reason"])
+DEAD_LETTERS = Counter("betrace_dead_letter_records", "Records written to the dead-letter topic", ["reason"])
+FUTURE_RECORDS = Counter(
+    "betrace_future_records", "Input records stamped ahead of now or not at all: taken as now"
+)
+
+IN_FLIGHT = Gauge("betrace_traces_in_flight", "Traces waiting for more spans")
+STATE_BYTES = Gauge("betrace_state_bytes", "Blocks kept, in flight and retained")
+CONSUMER_LAG = Gauge("betrace_kafka_consumer_lag", "Input records not read yet", ["topic", "partition"])
+CLOCK_LAG = Gauge(
+    "betrace_input_clock_lag_seconds", "Now less an input partition's watermark", ["topic", "partition"]
+)
+CLOCK_STALLED = Gauge("betrace_clock_stalled_seconds", "How long the slowest partition's clock has not moved")
+LAST_COMMIT = Gauge("betrace_last_commit_timestamp_seconds", "When a record was last acknowledged")
+
+RULES_LOADED = Gauge("betrace_rules_loaded", "Enabled rules that this process judges by")
+RULES_OFFSET = Gauge("betrace_rules_log_offset", "Offset up to which the rules log has been read")
+EVALUATIONS = Counter("betrace_rule_evaluations", "Verdicts of a rule, by outcome", ["rule_id", "outcome"])
+MISMATCHES = Counter("betrace_rule_type_mismatches", "Comparisons of values that do not compare", ["rule_id"])
+LAST_EVALUATED = Gauge(
+    "betrace_rule_last_evaluated_timestamp_seconds", "When a rule was last tried", ["rule_id"]
+)
+VIOLATIONS = Counter("betrace_violations", "Violations found", ["rule_id", "severity"])
+PUBLISHED = Counter("betrace_violations_published", "Violation records written, by outcome", ["outcome"])
+DETECTION_DELAY = Histogram(
+    "betrace_detection_delay_seconds",
+    "From the judging tick's record to the published violation",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)

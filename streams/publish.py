@@ -1,0 +1,68 @@
+"""Publishes what was judged, and acknowledges records in order, once all that they led to is durable."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from streams import metrics
+from streams.crash import CrashPoints
+from streams.partition import Step
+from streams.producer import Producer
+
+
+@dataclass(slots=True)
+class Publisher:
+    """One partition's way out: steps leave in the order in which they were put.
+
+    A step's writes must be durable before its violations are sent, and those before `acknowledge` is called.
+    A failure ends in `failed`: state is unsure then, and the process has to go.
+    """
+
+    producer: Producer
+    topic: str
+    crash: CrashPoints
+    failed: Callable[[BaseException], Awaitable[None]]
+    now: Callable[[], int]
+    waiting: int = 64
+    _steps: asyncio.Queue[tuple[Step, float | None, Callable[[], object]]] = field(init=False)
+    _task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to publish; needs a running loop."""
+        self._steps = asyncio.Queue(self.waiting)
+        self._task = asyncio.create_task(self._run())
+
+    def stop(self) -> None:
+        """Drop what has not left: it will be read again."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def put(self, step: Step, time: float | None, acknowledge: Callable[[], object]) -> None:
+        """Queue a step; `time` is its record's, in Unix seconds. Waits while too many are on their way."""
+        await self._steps.put((step, time, acknowledge))
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._leave(*await self._steps.get())
+        except asyncio.CancelledError:
+            raise
+        except BaseException as problem:
+            await self.failed(problem)
+
+    async def _leave(self, step: Step, time: float | None, acknowledge: Callable[[], object]) -> None:
+        for write in step.writes:
+            await write
+        if step.violations:
+            self.crash.reach("judged-written")
+            sent = [
+                await self.producer.send(self.topic, text, key=key.encode()) for key, text in step.violations
+            ]
+            for future in sent:
+                await future
+            metrics.PUBLISHED.labels("written").inc(len(sent))
+            if time is not None:
+                metrics.DETECTION_DELAY.observe(max(0.0, self.now() / 1e9 - time))
+            self.crash.reach("published")
+        acknowledge()
+        metrics.LAST_COMMIT.set(self.now() / 1e9)

@@ -1,0 +1,77 @@
+"""The one Faust table: RocksDB for reading, its changelog for durability, and the futures of both kept."""
+
+from asyncio import Future
+from collections.abc import Iterator
+from typing import Any
+
+import faust
+from aiokafka.structs import RecordMetadata
+from faust.types import TP
+
+from streams.partition import Done
+from streams.producer import Producer
+
+STORE_OPTIONS = {
+    "write_buffer_size": 16 * 2**20,
+    "max_write_buffer_number": 2,
+    "block_cache_size": 32 * 2**20,
+    "max_open_files": 256,
+    "driver": "rocksdict",
+}
+
+
+class Revoked(Exception):
+    """The partition belongs to another worker now: nothing more is written for it."""
+
+
+class PartitionStore:
+    """The table of one partition, for as long as this worker owns it (`streams.partition.Store`).
+
+    Faust's own writes need a current event, and log a failed send instead of raising it: so the writes are
+    made here, in the order and with the bookkeeping of `faust.tables.base.Collection`.
+    """
+
+    def __init__(self, table: "faust.Table[bytes, bytes]", partition: int, producer: Producer) -> None:
+        self._table = table
+        self._partition = partition
+        self._producer = producer
+        self._topic = table.changelog_topic_name
+        self.owned = True
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None."""
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys from `start` up to `stop`, in order."""
+        for key, value in self._db.items(from_key=start):
+            if key >= stop:
+                return
+            yield key, value
+
+    async def write(self, key: bytes, value: bytes | None) -> Done:
+        """Put or delete, here and in the changelog; Revoked when another worker owns the partition."""
+        self.write_local(key, value)
+        future = await self._producer.send(self._topic, value, key=key, partition=self._partition)
+        future.add_done_callback(self._written)
+        return future
+
+    def write_local(self, key: bytes, value: bytes | None) -> None:
+        """Put or delete here alone."""
+        if value is None:
+            self._db.delete(key)
+        else:
+            self._db.put(key, value)
+
+    @property
+    def _db(self) -> Any:
+        if not self.owned:
+            raise Revoked(f"partition {self._partition} of {self._topic} was revoked")
+        return self._table.data._db_for_partition(self._partition)
+
+    def _written(self, future: "Future[RecordMetadata]") -> None:
+        """Note how far the changelog is in RocksDB, as Faust does, so that recovery starts there."""
+        if self.owned and not future.cancelled() and future.exception() is None:
+            topic_partition = TP(self._topic, self._partition)
+            self._table.data.set_persisted_offset(topic_partition, future.result().offset)
