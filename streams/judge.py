@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dsl.compile import RuleSet
-from dsl.trace import Trace
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from dsl.compile import RuleSet
+from dsl.trace import Trace
 from streams import metrics
 from streams.group import Reason
 from streams.violation import records

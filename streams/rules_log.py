@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
 from dsl.compile import compile_rules
 from dsl.files import rule_of
 from dsl.rule import Rule
-
 from streams import metrics
 from streams.config import Kafka
 from streams.judge import Rules

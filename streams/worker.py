@@ -22,6 +22,7 @@ from streams.producer import Producer
 from streams.publish import Publisher
 from streams.table import STORE_OPTIONS, PartitionStore, Revoked
 from streams.topics import Topics
+from streams.transport import Transport
 
 log = logging.getLogger("betrace.worker")
 
@@ -318,7 +319,7 @@ class Worker:
 def faust_app(config: Config) -> faust.App:
     """A Faust app with the defaults that bite put right (`docs/architecture.md`)."""
     kafka = config.kafka
-    return faust.App(
+    app = faust.App(
         kafka.group,
         broker=[f"kafka://{broker}" for broker in kafka.brokers],
         broker_credentials=faust_credentials(kafka),
@@ -345,3 +346,5 @@ def faust_app(config: Config) -> faust.App:
         autodiscover=False,
         loghandlers=[],
     )
+    app.transport = Transport(app.conf.broker_consumer, app)
+    return app

@@ -1,0 +1,262 @@
+"""A partition over crashes: whatever is lost at a crash, the same verdicts come out, each published."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dsl.compile import RuleSet, compile_rules
+from dsl.files import load
+from streams.block import Block, Builder, Counts, Position, Source, Tick
+from streams.config import Limits, Windows
+from streams.crash import CrashPoints
+from streams.group import Group, Load
+from streams.judge import Judge, Rules
+from streams.partition import Partition, Step
+from streams.split import split
+from streams.state import PartitionState
+from tests.streams.spans import request, span
+
+INPUT = Source("spans", 0)
+WINDOWS = Windows(max_wait=3, root_grace=1, late_window=2, late_grace=1, tick=0.5, remember=60)
+RULE = "rules: [{id: no-audit, condition: trace.has(access) and not trace.has(audit)}]"
+
+
+def rules() -> RuleSet:
+    loaded = load([("rules.yaml", RULE)])
+    assert not loaded.diagnostics
+    return compile_rules(loaded.rules)
+
+
+RULES = rules()
+
+
+@dataclass
+class Table:
+    """A partition's table in memory, with its changelog."""
+
+    kept: dict[bytes, bytes] = field(default_factory=dict)
+    changelog: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.kept.get(key)
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return iter([(k, v) for k, v in sorted(self.kept.items()) if start <= k < stop])
+
+    async def write(self, key: bytes, value: bytes | None) -> Awaitable[object]:
+        self.write_local(key, value)
+        self.changelog.append((key, value))
+        return asyncio.sleep(0)
+
+    def write_local(self, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self.kept.pop(key, None)
+        else:
+            self.kept[key] = value
+
+    def recovered(self, writes: int) -> "Table":
+        """The table on another machine, when that many writes had reached the changelog."""
+        other = Table(changelog=self.changelog[:writes])
+        for key, value in other.changelog:
+            other.write_local(key, value)
+        return other
+
+
+def block(offset: int, *spans: Any, time: int) -> bytes:
+    builder = Builder()
+    builder.section(INPUT, Position(offset, 0), time)
+    for trace_id, fragment in split(request(("shop", spans)).SerializeToString()).fragments.items():
+        builder.add(trace_id, fragment)
+    return builder.encode()
+
+
+def tick(time: int, *counts: Counts) -> bytes:
+    return Tick({INPUT: time}, {"spans": 1}, {INPUT: list(counts)}).encode()
+
+
+async def opened(table: Table, first: int) -> Partition:
+    group = Group(WINDOWS, Limits(), Load())
+    judge = Judge(lambda: Rules(RULES, 0), lambda: 10**18)
+    return await Partition.open(table, first, group, judge, CrashPoints(), frozenset({"spans"}))
+
+
+async def apply(partition: Partition, offset: int, record: bytes) -> Step:
+    handle = partition.tick if record[1:2] == b"T" else partition.block
+    step = await handle(offset, record)
+    for write in step.writes:
+        await write
+    return step
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+async def feed(partition: Partition, *records: bytes, first: int = 0) -> list[dict[str, Any]]:
+    published = []
+    for offset, record in enumerate(records, first):
+        step = await apply(partition, offset, record)
+        published += [json.loads(text) for _, text in step.violations]
+    return published
+
+
+def test_a_trace_is_judged_at_the_tick_after_its_grace_and_its_violation_published() -> None:
+    async def work() -> tuple[list[dict[str, Any]], Partition]:
+        partition = await opened(Table(), 0)
+        records = block(0, span(1, 1, name="access"), time=1000), tick(1500, Counts(0, 1, 0, 0)), tick(2000)
+        return await feed(partition, *records), partition
+
+    (violation,), partition = run(work())
+    assert (violation["ruleId"], violation["traceId"]) == ("no-audit", f"{1:032x}")
+    assert (violation["decisionReason"], violation["complete"]) == ("root", True)
+    assert violation["spans"][0]["name"] == "access"
+    totals = partition.state.totals
+    assert (totals.received, totals.judged, partition.group.spans) == (1, 1, 0)
+    judged, trace = partition.find((1).to_bytes(16, "big")) or pytest.fail("not found")
+    assert (judged.clock, trace.reason) == (2000, "root")
+
+
+def test_nothing_is_judged_before_every_input_partition_was_heard_of() -> None:
+    async def work() -> list[dict[str, Any]]:
+        partition = await opened(Table(), 0)
+        unheard = Tick({INPUT: 99_000}, {"spans": 2}).encode()
+        return await feed(partition, block(0, span(1, 1, name="access"), time=1000), unheard)
+
+    assert run(work()) == []
+
+
+def test_spans_of_a_judged_trace_are_too_late_and_never_a_second_trace() -> None:
+    async def work() -> Partition:
+        partition = await opened(Table(), 0)
+        access = span(1, 1, name="access")
+        await feed(
+            partition, block(0, access, time=1000), tick(2500), block(1, access, time=2600), tick(9000)
+        )
+        return partition
+
+    partition = run(work())
+    assert (partition.state.totals.judged, partition.state.totals.too_late) == (1, 1)
+
+
+def test_an_input_record_that_is_ingested_twice_is_taken_once() -> None:
+    async def work() -> Partition:
+        partition = await opened(Table(), 0)
+        one, two = span(1, 1, name="access"), span(1, 2, 1)
+        again = block(0, one, time=1000)
+        await feed(partition, again, again, block(1, two, time=1000), again, tick(2500))
+        return partition
+
+    totals = run(work()).state.totals
+    assert (totals.judged, totals.duplicate, totals.too_late) == (2, 0, 0)
+
+
+def test_a_copy_of_a_span_is_a_duplicate() -> None:
+    async def work() -> Partition:
+        partition = await opened(Table(), 0)
+        await feed(partition, *(block(n, span(1, 1), time=1000) for n in range(3)), tick(2500))
+        return partition
+
+    totals = run(work()).state.totals
+    assert (totals.judged, totals.duplicate) == (1, 2)
+
+
+def test_counts_that_are_told_twice_count_once() -> None:
+    state = PartitionState.decode(
+        PartitionState(run(opened(Table(), 0)).state.clock).encode(), frozenset({"spans"})
+    )
+    state.count(INPUT, [Counts(5, 10, 1, 2), Counts(6, 10, 0, 0)])
+    state.count(INPUT, [Counts(6, 10, 0, 0), Counts(9, 1, 0, 0)])
+    assert (state.totals.received, state.totals.own, state.totals.rejected) == (21, 1, 2)
+
+
+def test_blocks_and_judged_ids_are_forgotten_in_time() -> None:
+    async def work() -> tuple[Table, Partition]:
+        table = Table()
+        partition = await opened(table, 0)
+        await feed(partition, block(0, span(1, 1), time=1000), tick(2500))
+        await feed(partition, tick(9_000), tick(70_000), first=2)
+        return table, partition
+
+    table, partition = run(work())
+    assert [key[:1] for key in sorted(table.kept)] == [b"T"]
+    assert partition.kept_bytes == 0
+
+
+spans = st.builds(
+    span, st.integers(1, 4), st.integers(1, 5), st.integers(0, 4), st.sampled_from(["access", "audit", "x"])
+)
+events = st.lists(st.one_of(st.lists(spans, min_size=1, max_size=4), st.integers(1, 20)), max_size=14)
+
+
+def records_of(drawn: list[Any]) -> list[bytes]:
+    """Blocks and ticks with rising times; a number is a tick after that many tenths of a second."""
+    time, offset, records = 1000, 0, []
+    for event in drawn:
+        if isinstance(event, int):
+            time += event * 100
+            records.append(tick(time, *[Counts(o, 0, 0, 0) for o in range(offset)]))
+        else:
+            records.append(block(offset, *event, time=time))
+            offset += 1
+    return [*records, tick(time + 60_000)]
+
+
+def told(partition: Partition) -> Any:
+    totals = partition.state.totals
+    return totals.judged, totals.duplicate, totals.too_late, partition.group.spans, partition.state.clock.now
+
+
+@settings(max_examples=200, deadline=None)
+@given(events, st.data())
+def test_a_crash_anywhere_changes_no_verdict(drawn: list[Any], data: st.DataObject) -> None:
+    async def work() -> None:
+        records = records_of(drawn)
+        table = Table()
+        partition = await opened(table, 0)
+        expected: list[str] = []
+        durable_after = []  # writes in the changelog when each record was done
+        for offset, record in enumerate(records):
+            step = await apply(partition, offset, record)
+            expected += [key for key, _ in step.violations]
+            durable_after.append(len(table.changelog))
+
+        crashed_at = data.draw(st.integers(0, len(records) - 1), label="record at which it crashed")
+        before = durable_after[crashed_at - 1] if crashed_at else 0
+        writes = data.draw(st.integers(before, durable_after[crashed_at]), label="writes that were durable")
+        committed = data.draw(st.integers(0, crashed_at), label="committed")
+        other = table.recovered(writes)
+        again = await opened(other, committed)
+        published = [
+            key
+            for offset in range(committed, len(records))
+            for key, _ in (await apply(again, offset, records[offset])).violations
+        ]
+        assert told(again) == told(partition)
+        assert set(expected) == set(published) | {
+            key for key in expected if key in _published_before(table, durable_after, committed)
+        }
+        for key in set(other.kept) | set(table.kept):
+            assert other.kept.get(key) == table.kept.get(key), key[:1]
+
+    run(work())
+
+
+def _published_before(table: Table, durable_after: list[int], committed: int) -> set[str]:
+    """Violations of records that were committed, so published."""
+    from streams.state import Judged
+
+    done = table.changelog[: durable_after[committed - 1] if committed else 0]
+    return {
+        vid for key, value in done if key[:1] == b"J" and value for vid, _ in Judged.decode(value).violations
+    }
+
+
+def test_a_block_of_another_version_ends_the_work() -> None:
+    with pytest.raises(ValueError, match="another BeTrace"):
+        Block(b"\x09B")
