@@ -76,9 +76,8 @@ def create(config: Config) -> list[str]:
         for topic in missing
     ]
     if new:
-        created: dict[str, Future[None]] = _client(config.kafka).create_topics(
-            new, operation_timeout=_TIMEOUT
-        )
+        client = _client(config.kafka)  # must outlive its futures
+        created: dict[str, Future[None]] = client.create_topics(new, operation_timeout=_TIMEOUT)
         _refuse([problem for name, future in created.items() if (problem := _problem(name, future))])
     return [topic.name for topic in missing]
 

@@ -12,10 +12,11 @@ from streams.config import Encoding, Limits
 from streams.crash import CrashPoints
 from streams.otlp import WireError, request_of_json
 from streams.producer import Headers
-from streams.split import Fragment, Malformed, Prefix, Split, cut, joined, parses, split
+from streams.split import Fragment, Malformed, Split, cut, joined, parses, split
 
 _GATHER_SPANS = 16_000
 _GATHER_BYTES = 8 * 2**20
+_MARGIN = 1024  # bytes of a block that are not spans
 _FUTURE = 1000  # ms that a record may be stamped ahead of now
 
 
@@ -172,16 +173,16 @@ class Ingest:
             share = shares.setdefault(zlib.crc32(trace_id) % self._partitions, [])
             share += [(trace_id, piece) for piece in self._pieces(fragment, parts)]
         for partition, share in shares.items():
-            for number, part in enumerate(_parts(share, self._limits.block_bytes)):
-                builder = self._builder(partition, sum(_size(piece) for _, piece in part))
+            for number, part in enumerate(_parts(share, self._limits.block_bytes - parts.common)):
+                builder = self._builder(partition, parts.common + sum(piece.size for _, piece in part))
                 builder.section(record.source, Position(record.offset, number), time)
                 for trace_id, piece in part:
                     builder.add(trace_id, piece)
 
     def _pieces(self, fragment: Fragment, parts: Split) -> list[Fragment]:
-        if _size(fragment) < self._limits.block_bytes:
+        if fragment.size + parts.common < self._limits.block_bytes - _MARGIN:
             return [fragment]
-        pieces, too_large = cut(fragment, self._limits.block_bytes - 1024)
+        pieces, too_large = cut(fragment, self._limits.block_bytes - _MARGIN)
         if too_large:
             parts.rejected.setdefault("span_too_large", []).extend(too_large)
         return pieces
@@ -214,17 +215,9 @@ def _parts(share: list[tuple[bytes, Fragment]], limit: int) -> list[list[tuple[b
     parts: list[list[tuple[bytes, Fragment]]] = [[]]
     size = 0
     for trace_id, piece in share:
-        needed = _size(piece)
-        if parts[-1] and size + needed > limit:
+        if parts[-1] and size + piece.size > limit:
             parts.append([])
             size = 0
         parts[-1].append((trace_id, piece))
-        size += needed
+        size += piece.size
     return [part for part in parts if part]
-
-
-def _size(fragment: Fragment) -> int:
-    """At most what the fragment adds to a block."""
-    prefixes: set[Prefix] = {prefix for prefix, _ in fragment.runs}
-    common = sum(len(prefix.resource) + len(prefix.scope) + 8 for prefix in prefixes)
-    return common + sum(len(spans) + 8 for _, spans in fragment.runs) + 16 * len(fragment.ids) + 600

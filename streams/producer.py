@@ -50,6 +50,6 @@ def producer_settings(kafka: Kafka) -> dict[str, Any]:
         "linger_ms": 5,
         "max_request_size": 8 * 2**20,
         "max_batch_size": 2**20,
-        "compression_type": "lz4",
+        "compression_type": "zstd",
         "request_timeout_ms": 30_000,
     }  # fmt: skip

@@ -19,7 +19,7 @@ _CANONICAL_TRACE_ID = b"\x0a\x10"
 _CANONICAL_SPAN_ID = b"\x12\x08"
 _CANONICAL_PARENT_ID = b"\x22\x08"
 _NO_TRACE = bytes(16)
-_PER_SPAN = 32  # what a block adds to a span that is a run of its own
+PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry or a run of its own
 
 
 class Prefix(NamedTuple):
@@ -35,6 +35,13 @@ class Fragment:
 
     ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes a span
     runs: list[tuple[Prefix, bytes]] = field(default_factory=list)  # serialised `spans` fields of one scope
+    size: int = 0  # bytes that it adds to a block, prefixes apart
+
+    def add(self, ids: list[bytes], prefix: Prefix, spans: bytes) -> None:
+        """Add the spans of one scope."""
+        self.ids += ids
+        self.runs.append((prefix, spans))
+        self.size += len(spans) + PER_SPAN * len(ids)
 
 
 @dataclass(slots=True)
@@ -45,6 +52,7 @@ class Split:
     rejected: dict[str, list[tuple[Prefix, bytes]]] = field(default_factory=dict)  # by reason
     received: int = 0
     own: int = 0
+    common: int = 0  # bytes of all prefixes
 
     @property
     def rejected_spans(self) -> int:
@@ -81,15 +89,14 @@ def cut(fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Pref
         at = 0
         for _, _, stop in _fields(spans, 0, len(spans)):
             span, at = spans[at:stop], stop
-            needed = len(span) + len(prefix.resource) + len(prefix.scope) + _PER_SPAN
+            needed = len(span) + len(prefix.resource) + len(prefix.scope) + PER_SPAN
             if needed > limit:
                 too_large.append((prefix, span))
             else:
                 if size + needed > limit:
                     pieces.append(Fragment())
                     size = 0
-                pieces[-1].ids.append(fragment.ids[number])
-                pieces[-1].runs.append((prefix, span))
+                pieces[-1].add([fragment.ids[number]], prefix, span)
                 size += needed
             number += 1
     return [piece for piece in pieces if piece.ids], too_large
@@ -137,6 +144,7 @@ def _split_scope(result: Split, data: bytes, start: int, end: int, resource: byt
         at = stop
     prefix = Prefix(resource, b"".join(common))
     result.received += len(spans)
+    result.common += len(prefix.resource) + len(prefix.scope) + 8
     own_scope = SCOPE.encode() in prefix.scope and _scope_name(prefix.scope) == SCOPE
     if not checked or own_scope:
         spans = [s for s in spans if _admit(result, data, s, prefix, checked, own_scope)]
@@ -180,8 +188,7 @@ def _collect(result: Split, data: bytes, spans: list[tuple[int, int, int]], pref
         fragment = result.fragments.get(trace_id)
         if fragment is None:
             fragment = result.fragments[trace_id] = Fragment()
-        fragment.ids += ids
-        fragment.runs.append((prefix, b"".join(slices)))
+        fragment.add(ids, prefix, b"".join(slices))
 
 
 def _admit(
