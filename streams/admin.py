@@ -4,7 +4,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from streams.config import Config, Kafka
 from streams.kafka import client_settings
@@ -63,7 +64,7 @@ def partition_counts(kafka: Kafka) -> dict[str, int]:
         raise TopicError(
             f"no answer from Kafka at {', '.join(kafka.brokers)}: {problem.args[0].str()}"
         ) from None
-    return {topic.topic: len(topic.partitions) for topic in listed}
+    return {str(topic.topic): len(topic.partitions) for topic in listed}
 
 
 def create(config: Config) -> list[str]:

@@ -135,7 +135,8 @@ class Where(NamedTuple):
 
     @classmethod
     def decode(cls, value: bytes) -> "Where":
-        return cls(*_WHERE.unpack_from(value), value[_WHERE.size :])
+        tick, chunk = _WHERE.unpack_from(value)
+        return cls(tick, chunk, value[_WHERE.size :])
 
 
 @dataclass(slots=True)

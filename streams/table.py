@@ -68,7 +68,8 @@ class PartitionStore:
     def _db(self) -> Any:
         if not self.owned:
             raise Revoked(f"partition {self._partition} of {self._topic} was revoked")
-        return self._table.data._db_for_partition(self._partition)
+        store: Any = self._table.data
+        return store._db_for_partition(self._partition)
 
     def _written(self, future: "Future[RecordMetadata]") -> None:
         """Note how far the changelog is in RocksDB, as Faust does, so that recovery starts there."""

@@ -1,6 +1,6 @@
 """Faust's Kafka transport, with the one consumer setting that it does not offer."""
 
-from typing import Any
+from typing import ClassVar
 
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers import aiokafka as driver
@@ -23,4 +23,4 @@ class _Consumer(driver.Consumer):
 class Transport(driver.Transport):
     """`kafka://` with short waits for data."""
 
-    Consumer: Any = _Consumer
+    Consumer: ClassVar[type[driver.Consumer]] = _Consumer

@@ -105,8 +105,8 @@ class Worker:
         self.app.agent(spans, name="group")(self._group)
         self.app.task(self._flush_often)
         self.app.task(self._tick_often)
-        self.app.on_partitions_revoked.connect(self._on_revoked)
-        self.app.on_partitions_assigned.connect(self._on_assigned)
+        self.app.on_partitions_revoked.connect(_ignoring_sender(self._on_revoked))
+        self.app.on_partitions_assigned.connect(_ignoring_sender(self._on_assigned))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; raises what made the worker unable to go on."""
@@ -143,7 +143,7 @@ class Worker:
 
     # Ingest
 
-    async def _ingest(self, stream: "faust.Stream[bytes]") -> None:
+    async def _ingest(self, stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
             time = None if message.timestamp is None else round(message.timestamp * 1000)
@@ -217,9 +217,10 @@ class Worker:
 
     async def _start_of(self, tp: TP) -> int:
         """The offset at which reading began: the committed one, or the first."""
-        committed = self.app.consumer._committed_offset[tp]
-        earliest = (await self.app.consumer.earliest_offsets(tp))[tp]
-        return max(committed or 0, earliest)
+        consumer: Any = self.app.consumer
+        committed = consumer._committed_offset[tp]
+        earliest = (await consumer.earliest_offsets(tp))[tp]
+        return int(max(committed or 0, earliest))
 
     def _align(self, watermarks: dict[Source, int]) -> None:
         """Pause the input partitions that run more than `max_wait` ahead of the slowest one."""
@@ -244,17 +245,16 @@ class Worker:
 
     # Group
 
-    async def _group(self, stream: "faust.Stream[bytes]") -> None:
+    async def _group(self, stream: Any) -> None:
         async for event in stream.noack().events():
             await self._guarded(self._apply(event))
 
-    async def _apply(self, event: EventT) -> None:
+    async def _apply(self, event: EventT[Any]) -> None:
         message = event.message
         owned = await self._own(message.partition, message.offset)
-        if message.value[1] == TICK:
-            step = await owned.partition.tick(message.offset, message.value)
-        else:
-            step = await owned.partition.block(message.offset, message.value)
+        value = message.value or b""
+        handle = owned.partition.tick if value[1:2] == bytes((TICK,)) else owned.partition.block
+        step = await handle(message.offset, value)
         await owned.publisher.put(step, message.timestamp, event.ack)
 
     async def _own(self, number: int, offset: int) -> "Owned":
@@ -275,7 +275,7 @@ class Worker:
 
     # Faust
 
-    async def _on_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
+    async def _on_revoked(self, _revoked: set[TP]) -> None:
         """Everything is assigned anew: what is not written is dropped, and read again by the next owner."""
         for owned in self.owned.values():
             owned.store.owned = False
@@ -285,7 +285,7 @@ class Worker:
         self.ingest.reset()
         self._inputs = frozenset()
 
-    async def _on_assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
+    async def _on_assigned(self, assigned: set[TP]) -> None:
         self._inputs = frozenset(tp for tp in assigned if tp.topic in self._inputs_set)
         self._paused = frozenset()
 
@@ -314,6 +314,15 @@ class Worker:
 
     def _now_ms(self) -> int:
         return self.now() // 1_000_000
+
+
+def _ignoring_sender(fun: Callable[[set[TP]], Awaitable[None]]) -> Any:
+    """A handler of Faust's rebalance signals, which pass the app and more beside the partitions."""
+
+    async def handler(_app: faust.App, partitions: set[TP], **_: Any) -> None:
+        await fun(partitions)
+
+    return handler
 
 
 def faust_app(config: Config) -> faust.App:
