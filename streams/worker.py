@@ -13,6 +13,7 @@ from streams.admin import partition_counts
 from streams.block import TICK, Counts, Source, Tick
 from streams.config import Config
 from streams.crash import CrashPoints
+from streams.embedded import UNREAD_BYTES
 from streams.group import Group, Load
 from streams.ingest import DeadLetter, Ingest, Progress, Record
 from streams.judge import Judge, Rules
@@ -40,13 +41,30 @@ class Owned:
 
 
 @dataclass(slots=True)
+class Unread:
+    """Bytes on their way through the embedded broker, which loses what is read too slowly; else no bound."""
+
+    bounded: bool
+    input: int = 0
+    blocks: int = 0
+
+    async def room(self) -> None:
+        """Wait until the blocks sent so far are read but for a few."""
+        while self.bounded and self.blocks > UNREAD_BYTES:
+            await asyncio.sleep(0.01)
+
+
+@dataclass(slots=True)
 class _Sends:
     """Where ingest's blocks and dead letters go."""
 
     producer: Producer
     topics: Topics
+    unread: Unread
 
     async def block(self, partition: int, value: bytes) -> Awaitable[object]:
+        await self.unread.room()
+        self.unread.blocks += len(value)
         return await self.producer.send(self.topics.spans, value, partition=partition)
 
     async def dead_letter(self, letter: DeadLetter) -> Awaitable[object]:
@@ -67,6 +85,7 @@ class Worker:
     owned: dict[int, Owned] = field(default_factory=dict)
     load: Load = field(default_factory=Load)
     problem: BaseException | None = None
+    unread: Unread = field(init=False)
     ingest: Ingest = field(init=False)
     app: faust.App = field(init=False)
     _producer: Producer = field(init=False)
@@ -80,11 +99,12 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._producer = Producer(self.config.kafka)
+        self.unread = Unread(self.config.kafka.embedded)
         names = Topics(self.config.kafka.group)
         self._inputs_set = frozenset(topic.name for topic in self.config.kafka.input_topics)
         encodings = {topic.name: topic.encoding for topic in self.config.kafka.input_topics}
         self.ingest = Ingest(
-            _Sends(self._producer, names),
+            _Sends(self._producer, names, self.unread),
             self.config.kafka.partitions,
             encodings,
             self.config.limits,
@@ -146,6 +166,7 @@ class Worker:
     async def _ingest(self, stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
+            self.unread.input -= len(message.value or b"")
             time = None if message.timestamp is None else round(message.timestamp * 1000)
             source = Source(message.topic, message.partition)
             self.ingest.add(Record(source, message.offset, time, message.key, message.value), event.ack)
@@ -253,8 +274,10 @@ class Worker:
         message = event.message
         owned = await self._own(message.partition, message.offset)
         value = message.value or b""
-        handle = owned.partition.tick if value[1:2] == bytes((TICK,)) else owned.partition.block
+        is_tick = value[1:2] == bytes((TICK,))
+        handle = owned.partition.tick if is_tick else owned.partition.block
         step = await handle(message.offset, value)
+        self.unread.blocks -= 0 if is_tick else len(value)
         await owned.publisher.put(step, message.timestamp, event.ack)
 
     async def _own(self, number: int, offset: int) -> "Owned":
@@ -283,6 +306,7 @@ class Worker:
             owned.partition.group.clear()
         self.owned.clear()
         self.ingest.reset()
+        self.unread.blocks = 0
         self._inputs = frozenset()
 
     async def _on_assigned(self, assigned: set[TP]) -> None:

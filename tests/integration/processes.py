@@ -1,0 +1,155 @@
+"""BeTrace's own commands as processes, and what they say."""
+
+import contextlib
+import gzip
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from confluent_kafka import Producer
+
+_BETRACE = str(Path(sys.executable).parent / "betrace")
+_PATIENCE = 150.0  # seconds until a condition that should come true is given up
+_LOOK = 0.2  # seconds between two looks at a condition
+
+T = TypeVar("T")
+
+
+def until(what: str, look: Callable[[], T | None]) -> T:
+    """Wait until `look` gives something; AssertionError says what did not come true."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(_LOOK)
+    raise AssertionError(f"{what} did not come true in {_PATIENCE:.0f} s")
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def get(url: str) -> Any:
+    """The JSON at a URL."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+class Api:
+    """A running API."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ready(self) -> bool | None:
+        """True when it has caught up with Kafka, else None."""
+        try:
+            get(f"{self.url}/readyz")
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return None
+        return True
+
+    def violations(self) -> list[dict[str, Any]]:
+        """All open violations, page by page, once the index has caught up."""
+        until("the index catches up", self.ready)
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = get(f"{self.url}/api/violations?limit=100{cursor}")
+            found += page["items"]
+            if not page["nextCursor"]:
+                return found
+            cursor = f"&cursor={page['nextCursor']}"
+
+
+class Betrace:
+    """The command line with settings from the environment; every process has its own data folder."""
+
+    def __init__(self, settings: dict[str, str], folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.started = 0
+
+    def set(self, name: str, value: str) -> "Betrace":
+        """Change a setting for what is started from here on."""
+        self.settings[name] = value
+        return self
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Run a command to its end; its standard output."""
+        done = subprocess.run(
+            [_BETRACE, *arguments], env=self._environment(), capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == code, f"betrace {arguments[0]} ended with {done.returncode}: {done.stderr}"
+        return done.stdout
+
+    @contextlib.contextmanager
+    def start(self, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A command that runs until the block ends."""
+        self.started += 1
+        log = self.folder / f"{arguments[0]}-{self.started}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [_BETRACE, *arguments], env=self._environment(**settings), stdout=output, stderr=output
+            )
+        try:
+            yield process
+        except BaseException:
+            print(f"--- {log.name}\n{log.read_text()[-4000:]}")
+            raise
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    @contextlib.contextmanager
+    def api(self) -> Iterator[Api]:
+        """A running API on a free port."""
+        address = f"127.0.0.1:{free_port()}"
+        with self.start("api", API_LISTEN=address):
+            api = Api(f"http://{address}")
+            until("the API is ready", api.ready)
+            yield api
+
+    def settled(self, spans: int) -> dict[str, int]:
+        """Wait until that many spans were received and none is in flight; the account, which must add up."""
+
+        def look() -> dict[str, int] | None:
+            account: dict[str, int] = json.loads(self.run("accounting", "--format", "json"))
+            return account if account["received"] == spans and not account["inFlight"] else None
+
+        account = until(f"{spans} spans are accounted for", look)
+        assert account["missing"] == 0, account
+        return account
+
+    def produce_shuffled(
+        self, files: Sequence[Path], *, copies: int, seed: int, between: Callable[[], object]
+    ) -> None:
+        """Send every line of the files that often, in any order; `between` is called half-way."""
+        lines = [line for file in files for line in gzip.decompress(file.read_bytes()).splitlines()] * copies
+        random.Random(seed).shuffle(lines)
+        producer = Producer({"bootstrap.servers": self.settings["KAFKA_BROKERS"]})
+        topic = self.settings["KAFKA_INPUT_TOPICS"].partition(":")[0]
+        for number, line in enumerate(lines):
+            if number == len(lines) // 2:
+                producer.flush()
+                between()
+            producer.produce(topic, line)
+        producer.flush()
+
+    def _environment(self, **settings: str) -> dict[str, str]:
+        own = {"WORKER_DATA_DIR": str(self.folder / f"data-{self.started}"), "METRICS_LISTEN": "127.0.0.1:0"}
+        named = {f"BETRACE_{name}": value for name, value in (own | self.settings | settings).items()}
+        return os.environ | named

@@ -1,0 +1,69 @@
+"""The main job on a real broker: what the API shows equals what `betrace check` says of the same files."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import Betrace
+from tests.kafka import Kafka, create_topic
+
+DATA = Path(__file__).parent.parent / "data" / "train-ticket"
+FILES = [DATA / "normal.jsonl.gz", DATA / "faults.jsonl.gz"]
+RULES = Path(__file__).parent / "train-ticket.yaml"
+SPANS = 15_940
+
+
+@pytest.fixture
+def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
+    """BeTrace's commands, set for this test's group, topics, folder and short windows."""
+    create_topic(kafka.address, f"{group}.input", 4)
+    settings = {
+        "KAFKA_BROKERS": kafka.address,
+        "KAFKA_GROUP": group,
+        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
+        "KAFKA_PARTITIONS": "4",
+        "KAFKA_REPLICATION_FACTOR": "1",
+        "TRACE_ROOT_GRACE": "3s",
+        "TRACE_MAX_WAIT": "10s",
+        "TRACE_LATE_WINDOW": "60s",
+        "TRACE_TICK": "200ms",
+        "RULES_FILES": str(RULES),
+    }
+    return Betrace(settings, tmp_path)
+
+
+def expected(betrace: Betrace) -> set[tuple[str, str, str]]:
+    """(id, rule, trace) of every violation, by `betrace check`."""
+    files = [word for file in FILES for word in ("--traces", str(file))]
+    done = betrace.run("check", "--rules", str(RULES), *files, "--format", "json", code=1)
+    found = {
+        (v["id"], v["ruleId"], v["traceId"])
+        for v in json.loads(done)["verdicts"]
+        if v["verdict"] == "violated"
+    }
+    assert len({rule for _, rule, _ in found}) >= 3
+    return found
+
+
+def test_two_workers_find_what_check_finds(betrace: Betrace) -> None:
+    betrace.run("topics", "create")
+    with betrace.start("worker"), betrace.start("worker"), betrace.api() as api:
+        betrace.run("produce", *map(str, FILES))
+        betrace.settled(SPANS)
+        violations = api.violations()
+    assert {(v["id"], v["ruleId"], v["traceId"]) for v in violations} == expected(betrace)
+    assert len(violations) == len({v["id"] for v in violations})
+    assert all(v["decisionReason"] in ("root", "timeout") for v in violations)
+
+
+def test_shuffled_doubled_and_with_a_killed_worker_they_find_the_same(betrace: Betrace) -> None:
+    betrace.run("topics", "create")
+    betrace.set("TRACE_ROOT_GRACE", "12s").set("TRACE_MAX_WAIT", "25s")
+    with betrace.start("worker"), betrace.start("worker") as victim, betrace.api() as api:
+        betrace.produce_shuffled(FILES, copies=2, seed=3, between=lambda: victim.send_signal(signal.SIGKILL))
+        with betrace.start("worker"):
+            betrace.settled(2 * SPANS)
+            violations = api.violations()
+    assert {(v["id"], v["ruleId"], v["traceId"]) for v in violations} == expected(betrace)
