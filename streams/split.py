@@ -116,6 +116,13 @@ def joined(runs: Iterator[tuple[Prefix, bytes]]) -> bytes:
     return b"".join(parts)
 
 
+class _Doubt(NamedTuple):
+    """Of a message that does not parse as a whole."""
+
+    spans: bool  # each may be malformed
+    prefix: bool  # the resource is malformed
+
+
 def _split_resource(result: Split, data: bytes, start: int, end: int, checked: bool) -> None:
     scopes: list[tuple[int, int]] = []
     common: list[bytes] = []
@@ -127,12 +134,13 @@ def _split_resource(result: Split, data: bytes, start: int, end: int, checked: b
             common.append(data[at:stop])
         at = stop
     resource = b"".join(common)
-    checked = checked or _parses(ResourceSpans, resource)
+    broken = not checked and not _parses(ResourceSpans, resource)
     for value, stop in scopes:
-        _split_scope(result, data, value, stop, resource, checked)
+        _split_scope(result, data, (value, stop), resource, _Doubt(not checked, broken))
 
 
-def _split_scope(result: Split, data: bytes, start: int, end: int, resource: bytes, checked: bool) -> None:
+def _split_scope(result: Split, data: bytes, bounds: tuple[int, int], resource: bytes, doubt: _Doubt) -> None:
+    start, end = bounds
     spans: list[tuple[int, int, int]] = []
     common: list[bytes] = []
     at = start
@@ -146,8 +154,9 @@ def _split_scope(result: Split, data: bytes, start: int, end: int, resource: byt
     result.received += len(spans)
     result.common += len(prefix.resource) + len(prefix.scope) + 8
     own_scope = SCOPE.encode() in prefix.scope and _scope_name(prefix.scope) == SCOPE
-    if not checked or own_scope:
-        spans = [s for s in spans if _admit(result, data, s, prefix, checked, own_scope)]
+    if doubt.spans or own_scope:
+        broken = doubt.prefix or (doubt.spans and not _parses(ScopeSpans, prefix.scope))
+        spans = [s for s in spans if _admit(result, data, s, prefix, broken)]
     _collect(result, data, spans, prefix)
 
 
@@ -191,19 +200,17 @@ def _collect(result: Split, data: bytes, spans: list[tuple[int, int, int]], pref
         fragment.add(ids, prefix, b"".join(slices))
 
 
-def _admit(
-    result: Split, data: bytes, bounds: tuple[int, int, int], prefix: Prefix, checked: bool, own: bool
-) -> bool:
+def _admit(result: Split, data: bytes, bounds: tuple[int, int, int], prefix: Prefix, broken: bool) -> bool:
     """Whether a span that needs a closer look goes on; one that does not is counted here."""
     at, value, stop = bounds
     try:
         span = Span.FromString(data[value:stop])
     except DecodeError:
         span = None
-    if span is None or not (checked or _parses(ScopeSpans, prefix.scope)):
+    if span is None or broken:
         result.rejected.setdefault("malformed_span", []).append((prefix, data[at:stop]))
         return False
-    if own and is_own(SCOPE, span):
+    if is_own(_scope_name(prefix.scope), span):
         result.own += 1
         return False
     return True

@@ -1,0 +1,66 @@
+# `make help` says what there is.
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint fmt types imports unit integration bench lock clean
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: $(RUNTIME) ## build .venv with what BeTrace needs to run
+
+run: install ## start BeTrace on an embedded broker, with a made-up shop
+	@$(BIN)/betrace dev
+
+test: lint types imports unit integration ## everything that has to pass
+
+lint: $(DEV) ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fmt: $(DEV) ## let ruff put things right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(DEV) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(DEV) ## app → streams → dsl, and one home for each dependency
+	$(BIN)/lint-imports
+
+unit: $(DEV) ## tests without a broker of their own
+	$(BIN)/pytest tests --ignore tests/integration
+
+integration: $(DEV) ## tests on a real Apache Kafka
+	$(BIN)/pytest tests/integration
+
+bench: $(DEV) ## spans per CPU second of a worker, on a real Kafka that is started for it
+	$(BIN)/python -m bench
+
+lock: $(DEV) ## resolve the dependencies anew
+	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--group build -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--group build --group dev -o requirements-dev.lock
+
+clean: ## remove what was built
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "BeTrace needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,113 @@
+"""A real Apache Kafka for tests: one KRaft node on loopback, from its own jars."""
+
+import base64
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+_SCRIPT = Path(__file__).parent.parent / "scripts" / "kafka-jars"
+_PATIENCE = 60.0
+_SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=2
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+message.max.bytes=16777216
+"""
+
+
+class Kafka:
+    """One broker with its own folder; `stop` and `start` keep the data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self._controller = _free_ports(2)
+        self.address = f"127.0.0.1:{self.port}"
+        self._jars = subprocess.run([_SCRIPT], check=True, capture_output=True, text=True).stdout.strip()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._format()
+
+    def start(self) -> "Kafka":
+        """Start, and return when it answers."""
+        log = (self.folder / "kafka.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                self._java("kafka.Kafka"), stdout=log, stderr=log, preexec_fn=_die_with_parent
+            )
+        end = time.monotonic() + _PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"Kafka did not start: {(self.folder / 'kafka.log').read_text()[-2000:]}")
+        return self
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop it, in order or by kill -9."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            self._process.wait(30)
+
+    def remove(self) -> None:
+        """Kill it and delete its data."""
+        self.stop(kill=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _format(self) -> None:
+        settings = _SETTINGS.format(port=self.port, controller=self._controller, data=self.folder / "data")
+        (self.folder / "server.properties").write_text(settings)
+        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        command = self._java("kafka.tools.StorageTool", "format", "-t", f"x{name[1:]}", "-c")
+        subprocess.run(command, check=True, capture_output=True)
+
+    def _java(self, main: str, *arguments: str) -> list[str]:
+        settings = str(self.folder / "server.properties")
+        return ["java", "-Xmx512m", "-cp", f"{self._jars}/*", main, *arguments, settings]
+
+    def _answers(self) -> bool:
+        client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        try:
+            return bool(client.list_topics(timeout=1).brokers)
+        except KafkaException:
+            return False
+
+
+def create_topic(address: str, name: str, partitions: int) -> None:
+    """Create a topic, and return when it is there."""
+    client = AdminClient({"bootstrap.servers": address})
+    client.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [int(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _die_with_parent() -> None:
+    """Have Linux kill this process when the one that started it dies, however it dies."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    os.setsid()
