@@ -45,7 +45,8 @@ class Found:
 def line(violation: dict[str, object], api: str) -> str:
     """One violation: severity, rule, message, trace, and where to read more."""
     severity = str(violation["severity"])
+    shown = click.style(f"{severity:<8}", fg=_COLOURS.get(severity))
     return (
-        f"{click.style(f'{severity:<8}', fg=_COLOURS.get(severity))} {violation['ruleId']}: {violation['message']}\n"
+        f"{shown} {violation['ruleId']}: {violation['message']}\n"
         f"         {api}/api/violations/{violation['id']}"
     )

@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do, in one or more lines; the process ends with 2 and no traceback."""
+    """What is wrong, where, and what to do; the process says it and ends with 2, without a traceback."""

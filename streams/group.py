@@ -103,9 +103,9 @@ class Group:
 
     def due(self, clock: int) -> Iterator[Due]:
         """The traces that are done at `clock`; `remove` each when it is judged."""
-        woken = set()
+        woken: dict[bytes, None] = {}  # in order, so that a repeated tick judges alike
         while self._queue and self._queue[0][0] <= clock:
-            woken.add(heapq.heappop(self._queue)[1])
+            woken[heapq.heappop(self._queue)[1]] = None
         for trace_id in woken:
             trace = self.traces.get(trace_id)
             reason = trace and self._reason(trace, clock)

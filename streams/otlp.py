@@ -31,7 +31,7 @@ def span_problem(trace_id: bytes, span_id: bytes, parent_id: bytes) -> str | Non
 
 
 def request_of_proto(data: bytes) -> ExportTraceServiceRequest:
-    """Read a protobuf request; WireError when it is none, or a foreign message that only looks like an empty one."""
+    """Read a protobuf request; WireError when it is none, or a foreign one that looks like an empty one."""
     try:
         request = ExportTraceServiceRequest.FromString(data)
     except DecodeError as problem:

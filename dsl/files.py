@@ -1,0 +1,341 @@
+"""Rule files: YAML to rules, with every problem at its place in the file."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from dsl.compile import check
+from dsl.parse import ParseError, parse
+from dsl.predicate import Problem
+from dsl.rule import MODES, ON_INCOMPLETE, SEVERITIES, VERDICTS, Control, Diagnostic, Place, Rule, Test
+
+MAX_RULES = 10_000
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+_OLDER_KEYS = ("compliance_frameworks", "example_violation")
+_KEYS = (
+    "id",
+    "name",
+    "description",
+    "severity",
+    "enabled",
+    "mode",
+    "on_incomplete",
+    "condition",
+    "message",
+    "labels",
+    "compliance",
+    "runbook_url",
+    "tests",
+    *_OLDER_KEYS,
+)
+_JSON_KEYS = {
+    "onIncomplete": "on_incomplete",
+    "runbookUrl": "runbook_url",
+    "updatedAt": None,
+    "updatedBy": None,
+    "version": None,
+    "source": None,
+}
+_TEST_KEYS = ("name", "trace", "traceFile", "expect", "violations", "clause", "missing")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The rules that are right, and all that was found."""
+
+    rules: tuple[Rule, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity == "error")
+
+
+def load(files: Iterable[tuple[str, str]]) -> Loaded:
+    """Read rule files, given as (name, text). Ids are unique over all of them."""
+    rules: list[Rule] = []
+    diagnostics: list[Diagnostic] = []
+    ids: set[str] = set()
+    for name, text in files:
+        reader = _Reader(name, text, ids)
+        rules += reader.rules()
+        diagnostics += sorted(reader.found, key=lambda d: (d.start.line, d.start.column))
+    return Loaded(tuple(rules), tuple(diagnostics))
+
+
+def rule_of(
+    value: Mapping[str, Any], *, version: int, source: str
+) -> tuple[Rule | None, tuple[Diagnostic, ...]]:
+    """A rule from its JSON form; the diagnostics count lines in its condition."""
+    named = {name: item for key, item in value.items() if (name := _JSON_KEYS.get(key, key)) is not None}
+    reader = _Reader("rule", "", set())
+    rule = reader.rule(_Plain(named), version, source)
+    return rule, tuple(reader.found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A mapping without places."""
+
+    value: Mapping[str, Any]
+
+    def items(self) -> Iterator[tuple[str, Any, Any, Any]]:
+        for key, item in self.value.items():
+            yield key, item, None, None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    """A YAML mapping node."""
+
+    node: yaml.MappingNode
+
+    def items(self) -> Iterator[tuple[str, Any, Any, Any]]:
+        for key, item in self.node.value:
+            yield str(key.value), _plain(item), key, item
+
+
+def _plain(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
+
+
+@dataclass(slots=True)
+class _Reader:
+    file: str
+    text: str
+    ids: set[str]
+    found: list[Diagnostic] = field(default_factory=list)
+    _lines: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lines = self.text.split("\n")
+
+    def rules(self) -> Iterator[Rule]:
+        try:
+            root = yaml.compose(self.text, yaml.SafeLoader)
+        except yaml.MarkedYAMLError as problem:
+            mark = problem.problem_mark or problem.context_mark
+            place = Place(mark.line + 1, mark.column + 1) if mark else None
+            self._say(f"not YAML: {problem.problem or problem.context}", place)
+            return
+        except (yaml.YAMLError, RecursionError) as problem:
+            self._say(f"not YAML: {problem}", None)
+            return
+        if root is None:
+            return
+        yield from self._listed(root)
+
+    def _listed(self, root: yaml.Node) -> Iterator[Rule]:
+        if not isinstance(root, yaml.MappingNode):
+            self._say("a rule file is a mapping with 'rules:'", _place(root))
+            return
+        for key, item in root.value:
+            if key.value != "rules":
+                self._unknown(key, key.value, ("rules",))
+            elif not isinstance(item, yaml.SequenceNode):
+                self._say("'rules' is a list", _place(item))
+            else:
+                for number, each in enumerate(item.value):
+                    rule = self._one(each, number)
+                    if rule is not None:
+                        yield rule
+
+    def _one(self, node: yaml.Node, number: int) -> Rule | None:
+        if number >= MAX_RULES:
+            if number == MAX_RULES:
+                self._say(f"more than {MAX_RULES} rules", _place(node))
+            return None
+        if not isinstance(node, yaml.MappingNode):
+            self._say("a rule is a mapping with 'id' and 'condition'", _place(node))
+            return None
+        try:
+            return self.rule(_Mapped(node), 1, "file", node)
+        except yaml.YAMLError as problem:
+            self._say(f"not YAML: {getattr(problem, 'problem', problem)}", _place(node))
+            return None
+
+    def rule(self, given: "_Plain | _Mapped", version: int, source: str, whole: Any = None) -> Rule | None:
+        before = len(self.found)
+        values: dict[str, Any] = {}
+        places: dict[str, Any] = {}
+        for key, item, key_node, node in given.items():
+            if key not in _KEYS:
+                self._unknown(key_node, key, _KEYS)
+            elif key in values:
+                self._say(f"'{key}' stands twice", _place(key_node))
+            else:
+                values[key], places[key] = item, node
+        for key in ("id", "condition"):
+            if key not in values:
+                self._say(f"a rule needs '{key}'", _place(whole))
+        kept = {
+            key: made
+            for key, item in values.items()
+            if (made := self._value(key, item, places[key])) is not None
+        }
+        if len(self.found) > before and "condition" not in kept:
+            return None
+        rule = Rule(**{"id": "", **kept, "version": version, "source": source})
+        if not rule.name:
+            rule = Rule(**{"id": "", **kept, "name": rule.id, "version": version, "source": source})
+        self._condition(rule, places.get("condition"))
+        return rule if not any(d.severity == "error" for d in self.found[before:]) else None
+
+    def _value(self, key: str, item: Any, node: Any) -> Any:
+        if key in _OLDER_KEYS:
+            self._say(f"'{key}' is an older key and has no effect", _place(node), severity="warning")
+            return None
+        made, problem = _READ[key](item)
+        if problem:
+            self._say(f"'{key}' {problem}", _place(node))
+            return None
+        if key == "id":
+            if made in self.ids:
+                self._say(f"the id '{made}' is used twice", _place(node))
+            self.ids.add(made)
+        return made
+
+    def _condition(self, rule: Rule, node: Any) -> None:
+        try:
+            parsed = parse(rule.condition)
+        except ParseError as refused:
+            self._at(node, rule.condition, Problem(refused.message, refused.at, refused.at + 1))
+            return
+        for problem in check(rule, parsed)[1]:
+            self._at(node, rule.condition, problem)
+
+    def _at(self, node: Any, text: str, problem: Problem) -> None:
+        start, end = (self._place_in(node, text, offset) for offset in (problem.start, problem.end))
+        line = self._lines[start.line - 1] if node is not None else text.split("\n")[start.line - 1]
+        self.found.append(Diagnostic(problem.message, self.file, start, end, line, problem.suggestion))
+
+    def _place_in(self, node: Any, text: str, offset: int) -> Place:
+        """Where a condition's character stands in the file, for block and flow scalars."""
+        line = text.count("\n", 0, offset)
+        column = offset - (text.rfind("\n", 0, offset) + 1)
+        if node is None:
+            return Place(line + 1, column + 1)
+        if node.style in ("|", ">"):
+            first = node.start_mark.line + 1
+            while first < len(self._lines) - 1 and not self._lines[first].strip():
+                first += 1
+            indent = len(self._lines[first]) - len(self._lines[first].lstrip(" "))
+            return Place(min(first + line, len(self._lines) - 1) + 1, indent + column + 1)
+        quote = 1 if node.style in ("'", '"') else 0
+        return Place(node.start_mark.line + 1 + line, node.start_mark.column + quote + column + 1)
+
+    def _unknown(self, node: Any, key: str, known: Iterable[str]) -> None:
+        near = difflib.get_close_matches(key, list(known), 1)
+        hint = f", did you mean '{near[0]}'?" if near else ""
+        self._say(f"unknown key '{key}'{hint}", _place(node), suggestion=near[0] if near else None)
+
+    def _say(
+        self, message: str, place: Place | None, *, severity: Any = "error", suggestion: str | None = None
+    ) -> None:
+        start = place or Place(1, 1)
+        line = self._lines[start.line - 1] if start.line <= len(self._lines) else ""
+        end = Place(start.line, start.column + 1)
+        self.found.append(Diagnostic(message, self.file, start, end, line, suggestion, severity))
+
+
+def _place(node: Any) -> Place | None:
+    return Place(node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else None
+
+
+Read = Callable[[Any], tuple[Any, str | None]]
+
+
+def _text(item: Any) -> tuple[Any, str | None]:
+    return (item, None) if isinstance(item, str) else (None, "is text")
+
+
+def _id(item: Any) -> tuple[Any, str | None]:
+    if isinstance(item, str) and _ID.fullmatch(item):
+        return item, None
+    return None, "is lower-case letters, digits and '-', at most 128, such as 'charge-without-check'"
+
+
+def _choice(*allowed: str) -> Read:
+    def read(item: Any) -> tuple[Any, str | None]:
+        if isinstance(item, str) and item.lower() in allowed:
+            return item.lower(), None
+        return None, f"is one of {', '.join(allowed)}"
+
+    return read
+
+
+def _boolean(item: Any) -> tuple[Any, str | None]:
+    return (item, None) if isinstance(item, bool) else (None, "is true or false")
+
+
+def _labels(item: Any) -> tuple[Any, str | None]:
+    if isinstance(item, Mapping) and all(isinstance(v, str | int | float) for v in item.values()):
+        return {str(key): str(value) for key, value in item.items()}, None
+    return None, "is a mapping of names to text"
+
+
+def _controls(item: Any) -> tuple[Any, str | None]:
+    if isinstance(item, list) and all(
+        isinstance(c, Mapping) and set(c) == {"framework", "control"} for c in item
+    ):
+        return tuple(Control(str(c["framework"]).lower(), str(c["control"])) for c in item), None
+    return None, "is a list of {framework, control}"
+
+
+def _tests(item: Any) -> tuple[Any, str | None]:
+    if not isinstance(item, list):
+        return None, "is a list"
+    tests = []
+    for number, each in enumerate(item, 1):
+        problem = _test_problem(each)
+        if problem:
+            return None, f"number {number}: {problem}"
+        missing = each.get("missing")
+        tests.append(
+            Test(
+                str(each.get("name", f"test {number}")),
+                each["expect"],
+                tuple(each.get("trace", ())),
+                each.get("traceFile"),
+                each.get("violations"),
+                each.get("clause"),
+                None if missing is None else tuple(missing),
+            )
+        )
+    return tuple(tests), None
+
+
+def _test_problem(each: Any) -> str | None:
+    if not isinstance(each, Mapping):
+        return "a test is a mapping"
+    unknown = [key for key in each if key not in _TEST_KEYS]
+    if unknown:
+        return f"unknown key '{unknown[0]}'"
+    if each.get("expect") not in VERDICTS:
+        return f"'expect' is one of {', '.join(VERDICTS)}"
+    return None if "trace" in each or "traceFile" in each else "a test needs 'trace' or 'traceFile'"
+
+
+_READ: dict[str, Read] = {
+    "id": _id,
+    "name": _text,
+    "description": _text,
+    "severity": _choice(*SEVERITIES),
+    "enabled": _boolean,
+    "mode": _choice(*MODES),
+    "on_incomplete": _choice(*ON_INCOMPLETE),
+    "condition": _text,
+    "message": _text,
+    "labels": _labels,
+    "compliance": _controls,
+    "runbook_url": _text,
+    "tests": _tests,
+}

@@ -1,0 +1,141 @@
+"""The parsed rule: frozen nodes, each with where it stands in the text."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Stands at text[start:end]."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Node):
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class And(Node):
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Node):
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A dotted name: a span, a field, an alias or a word, as its place has it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Node):
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Node):
+    value: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Duration(Node):
+    """In ns."""
+
+    value: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Where(Node):
+    item: Node
+    predicate: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket(Node):
+    item: Node
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class As(Node):
+    item: Node
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class Has(Node):
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Nested(Node):
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    fun: str
+    item: Node
+    by: str | None
+    second: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Node):
+    items: tuple[Node, ...]
+    ops: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exists(Node):
+    item: Node
+
+
+@dataclass(frozen=True, slots=True)
+class In(Node):
+    item: Node
+    values: tuple[Node, ...]
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Node):
+    op: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Relation(Node):
+    """`gap` in ns: of `within`, or of `before` and `after` when they have one."""
+
+    op: str
+    left: Node
+    right: Node
+    gap: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    name: str
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A whole rule text: a pattern, or clauses by kind in the order of the text."""
+
+    text: str
+    lets: tuple[Let, ...]
+    pattern: Node | None
+    clauses: tuple[tuple[str, Node], ...]
+
+    def clause(self, kind: str) -> Node | None:
+        return next((node for name, node in self.clauses if name == kind), None)

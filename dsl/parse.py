@@ -1,0 +1,185 @@
+"""From rule text to frozen nodes, by textX, which lives here alone."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from textx import metamodel_from_file
+from textx.exceptions import TextXSyntaxError
+
+from dsl import nodes as n
+
+MAX_SIZE = 64 * 1024  # bytes of a rule's text
+MAX_DEPTH = 64
+_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|(?://|#)[^\n]*')
+_PLAIN = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+
+
+class ParseError(Exception):
+    """The text is no rule: what is wrong, and at which offset."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+
+
+def parse(text: str) -> n.Condition:
+    """Parse one rule text; ParseError when it cannot be."""
+    _bound(text)
+    try:
+        model = _grammar().model_from_str(text)
+    except TextXSyntaxError as problem:
+        raise ParseError(_said(problem, text), _offset(text, problem.line, problem.col)) from None
+    body = model.body
+    lets = tuple(n.Let(let.name, _node(let.value)) for let in model.lets)
+    if type(body).__name__ == "Pattern":
+        return n.Condition(text, lets, _node(body.value), ())
+    clauses = tuple((clause.kind, _node(clause.value)) for clause in body.clauses)
+    return n.Condition(text, lets, None, clauses)
+
+
+@cache
+def _grammar() -> Any:
+    return metamodel_from_file(Path(__file__).parent / "grammar.tx")
+
+
+def _bound(text: str) -> None:
+    if len(text.encode("utf-8", "replace")) > MAX_SIZE:
+        raise ParseError(f"a rule may have at most {MAX_SIZE // 1024} KiB", 0)
+    depth = nots = 0
+    bare = _QUOTED.sub(lambda match: " " * len(match[0]), text)
+    for match in re.finditer(r"[({\[]|[)}\]]|\bnot\b|\S", bare):
+        word = match[0]
+        depth += (word in "({[") - (word in ")}]")
+        nots = nots + 1 if word == "not" else 0
+        if depth > MAX_DEPTH or nots > MAX_DEPTH:
+            raise ParseError(f"nested more than {MAX_DEPTH} deep", match.start())
+
+
+def _said(problem: TextXSyntaxError, text: str) -> str:
+    at = _offset(text, problem.line, problem.col)
+    found = re.match(r"\s*(\"[^\"\n]*\"?|[\w.-]+|\S{1,2}|$)", text[at:])
+    word = found[1] if found else ""
+    hints = {"=": "did you mean '=='?", "&&": "write 'and'", "||": "write 'or'", "!": "write 'not'"}
+    hint = hints.get(word)
+    seen = f"'{word}'" if word else "the end of the rule"
+    return f"unexpected {seen}" + (f", {hint}" if hint else "")
+
+
+def _offset(text: str, line: int, column: int) -> int:
+    lines = text.split("\n")
+    return min(len(text), sum(len(each) + 1 for each in lines[: line - 1]) + column - 1)
+
+
+def _node(raw: Any) -> n.Node:
+    node: n.Node = _BUILD[type(raw).__name__](raw, raw._tx_position, raw._tx_position_end)
+    return node
+
+
+def _expr(raw: Any, start: int, end: int) -> n.Node:
+    items = tuple(_node(item) for item in raw.items)
+    return items[0] if len(items) == 1 else n.Or(start, end, items)
+
+
+def _both(raw: Any, start: int, end: int) -> n.Node:
+    items = tuple(_node(item) for item in raw.items)
+    return items[0] if len(items) == 1 else n.And(start, end, items)
+
+
+def _negation(raw: Any, start: int, end: int) -> n.Node:
+    node = _node(raw.item)
+    for word in reversed(raw.nots):
+        node = n.Not(word._tx_position, end, node)
+    return node
+
+
+def _comparison(raw: Any, start: int, end: int) -> n.Node:
+    left, tail = _node(raw.left), raw.tail
+    kind = type(tail).__name__
+    if tail is None:
+        return left
+    if kind == "Exists":
+        return n.Exists(start, end, left)
+    if kind == "Member":
+        return n.In(start, end, left, tuple(_node(value) for value in tail.values), bool(tail.negated))
+    if kind == "Compare":
+        return n.Compare(start, end, tail.op, left, _node(tail.right))
+    return _relation(tail, start, end, left)
+
+
+def _relation(tail: Any, start: int, end: int, left: n.Node) -> n.Node:
+    gap = tail.gap or (tail.within and tail.within.gap)
+    takes = {"within": tail.gap and not tail.within, "before": not tail.gap, "after": not tail.gap}
+    if not takes.get(tail.op, not gap):
+        raise ParseError(
+            "'within' takes a duration, and follows only 'before' and 'after'", tail._tx_position
+        )
+    value = _duration(gap, 0, 0).value if gap else None
+    return n.Relation(start, end, tail.op, left, _node(tail.right), value)
+
+
+def _chain(raw: Any, start: int, end: int) -> n.Node:
+    items = tuple(_node(item) for item in raw.items)
+    return items[0] if len(items) == 1 else n.Arithmetic(start, end, items, tuple(raw.ops))
+
+
+def _postfix(raw: Any, start: int, end: int) -> n.Node:
+    node = _node(raw.item)
+    for part in raw.parts:
+        stop = part._tx_position_end
+        if type(part).__name__ == "Where":
+            node = n.Where(start, stop, node, _node(part.value))
+        else:
+            node = n.Bracket(start, stop, node, unquoted(part.key.text))
+    return n.As(start, end, node, raw.alias.name) if raw.alias else node
+
+
+def _call(raw: Any, start: int, end: int) -> n.Node:
+    rest = raw.rest
+    by = rest.field.text if type(rest).__name__ == "ByField" else None
+    second = _node(rest.value) if type(rest).__name__ == "Second" else None
+    fun = raw.fun.rstrip("( \t\n")
+    return n.Call(start, end, "count" if fun == "trace.count" else fun, _node(raw.value), by, second)
+
+
+def _number(raw: Any, start: int, end: int) -> n.Node:
+    text = raw.text.replace("_", "")
+    return n.Number(start, end, int(text) if re.fullmatch(r"-?\d+", text) else float(text))
+
+
+def _duration(raw: Any, start: int, end: int) -> n.Duration:
+    found = re.fullmatch(r"(-?[\d_]+)(?:\.(\d+))?([a-z]+)", raw.text)
+    assert found is not None, raw.text
+    whole, fraction, unit = found[1].replace("_", ""), found[2] or "", _UNITS[found[3]]
+    part = int(fraction or 0) * unit // 10 ** len(fraction)
+    value = int(whole) * unit + (-part if whole.startswith("-") else part)
+    return n.Duration(start, end, value, raw.text)
+
+
+def unquoted(text: str) -> str:
+    """A string literal's value; ParseError-free, as the grammar has seen it."""
+    return _ESCAPE.sub(
+        lambda m: chr(int(m[1][1:], 16)) if len(m[1]) == 5 else _PLAIN.get(m[1], m[1]), text[1:-1]
+    )
+
+
+_BUILD: dict[str, Any] = {
+    "Expr": _expr,
+    "Both": _both,
+    "Negation": _negation,
+    "Comparison": _comparison,
+    "Sum": _chain,
+    "Product": _chain,
+    "Postfix": _postfix,
+    "Has": lambda raw, start, end: n.Has(start, end, _node(raw.value)),
+    "Nested": lambda raw, start, end: n.Nested(start, end, _node(raw.value)),
+    "Call": _call,
+    "Duration": _duration,
+    "Number": _number,
+    "Text_": lambda raw, start, end: n.Text(start, end, unquoted(raw.text)),
+    "Name": lambda raw, start, end: n.Name(start, end, raw.text),
+}

@@ -1,0 +1,158 @@
+"""A trace as it is judged: distinct spans over parsed OTLP messages, read only as far as rules ask."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+
+_NO_PARENT = bytes(8)
+
+
+class Span:
+    """One span with its resource and scope; attributes are looked up, not copied."""
+
+    __slots__ = ("end", "message", "name", "parent_id", "resource", "scope", "span_id", "start")
+
+    def __init__(self, message: SpanMessage, resource: Resource, scope: InstrumentationScope) -> None:
+        self.message = message
+        self.resource = resource
+        self.scope = scope
+        self.span_id = message.span_id
+        parent = message.parent_span_id
+        self.parent_id = b"" if parent == _NO_PARENT else parent
+        self.name = message.name
+        self.start = message.start_time_unix_nano
+        self.end = message.end_time_unix_nano
+
+    @property
+    def duration(self) -> int:
+        """In ns; 0 where the end is before the start."""
+        return max(0, self.end - self.start)
+
+    @property
+    def service(self) -> str:
+        """`service.name` of the resource, or empty."""
+        value = find(self.resource.attributes, "service.name")
+        return value if isinstance(value, str) else ""
+
+    def attribute(self, key: str) -> Any:
+        """The span attribute of that key, else the resource's, else None."""
+        value = find(self.message.attributes, key)
+        return find(self.resource.attributes, key) if value is None else value
+
+
+class Trace:
+    """All distinct spans of one trace, in order of start time and span id."""
+
+    def __init__(self, spans: list[Span], duplicates: int, cut: bool) -> None:
+        self.spans = tuple(sorted(spans, key=lambda span: (span.start, span.span_id)))
+        self.duplicates = duplicates
+        self._cut = cut
+
+    @classmethod
+    def of(cls, resource_spans: Iterable[ResourceSpans], *, cut: bool = False) -> "Trace":
+        """The trace of these messages' spans. Of copies of a span id the one that ends later counts."""
+        spans: dict[bytes, Span] = {}
+        duplicates = 0
+        for group in resource_spans:
+            resource = group.resource
+            for scope_spans in group.scope_spans:
+                scope = scope_spans.scope
+                for message in scope_spans.spans:
+                    span = Span(message, resource, scope)
+                    known = spans.setdefault(span.span_id, span)
+                    if known is not span:
+                        duplicates += 1
+                        spans[span.span_id] = max(known, span, key=_weight)
+        return cls(list(spans.values()), duplicates, cut)
+
+    @property
+    def trace_id(self) -> bytes:
+        """16 bytes; empty for a trace without spans."""
+        return self.spans[0].message.trace_id if self.spans else b""
+
+    @cached_property
+    def by_id(self) -> dict[bytes, Span]:
+        """Spans by span id."""
+        return {span.span_id: span for span in self.spans}
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Span]]:
+        """Spans by name, each list in order."""
+        names: dict[str, list[Span]] = {}
+        for span in self.spans:
+            names.setdefault(span.name, []).append(span)
+        return names
+
+    @cached_property
+    def roots(self) -> list[Span]:
+        """Spans without a parent id."""
+        return [span for span in self.spans if not span.parent_id]
+
+    @property
+    def root(self) -> Span | None:
+        """The only root, or None."""
+        return self.roots[0] if len(self.roots) == 1 else None
+
+    @cached_property
+    def complete(self) -> bool:
+        """Exactly one root, every parent present, and not cut short by a limit."""
+        by_id = self.by_id
+        return (
+            not self._cut
+            and self.root is not None
+            and all(not span.parent_id or span.parent_id in by_id for span in self.spans)
+        )
+
+    @cached_property
+    def start(self) -> int:
+        """The first start, ns."""
+        return min((span.start for span in self.spans), default=0)
+
+    @cached_property
+    def end(self) -> int:
+        """The last end, ns; not before the start."""
+        return max((span.start + span.duration for span in self.spans), default=0)
+
+    @cached_property
+    def services(self) -> tuple[str, ...]:
+        """Distinct service names, sorted."""
+        return tuple(sorted({span.service for span in self.spans} - {""}))
+
+    def ancestors(self, span: Span) -> list[Span]:
+        """Parent, grandparent and so on; the chain ends at a missing parent or the first repeat."""
+        chain: list[Span] = []
+        seen = {span.span_id}
+        while (parent := self.by_id.get(span.parent_id)) and parent.span_id not in seen:
+            chain.append(parent)
+            seen.add(parent.span_id)
+            span = parent
+        return chain
+
+
+def find(attributes: Iterable[KeyValue], key: str) -> Any:
+    """The value of the first attribute of that key; None if there is none or it has no value."""
+    for attribute in attributes:
+        if attribute.key == key:
+            return plain(attribute.value)
+    return None
+
+
+def plain(value: AnyValue) -> Any:
+    """An OTLP value as a Python one: str, bool, int, float, bytes, list or dict; None if it is empty."""
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    if kind == "array_value":
+        return [plain(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return {item.key: plain(item.value) for item in value.kvlist_value.values}
+    return getattr(value, kind)
+
+
+def _weight(span: Span) -> tuple[int, bytes]:
+    return span.end, span.message.SerializeToString(deterministic=True)

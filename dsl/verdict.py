@@ -1,0 +1,66 @@
+"""What a rule says of a trace."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dsl.rule import Rule
+from dsl.trace import Span
+
+MAX_EVIDENCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A span that bears a verdict out, its role, and those of its attributes that the rule names."""
+
+    span: Span
+    role: str
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach: for a rule that names spans in `when`, one for each combination that broke it."""
+
+    id: str
+    clause: str
+    evidence: tuple[Evidence, ...]
+    span_total: int
+    missing: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What one condition came to, for one binding: printed by explain, never evaluated again."""
+
+    clause: str
+    text: str
+    holds: bool
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rule came to on one trace; `reason` tells of an error."""
+
+    rule: Rule
+    outcome: str
+    complete: bool
+    violations: tuple[Violation, ...] = ()
+    reason: str | None = None
+    clause: str | None = None
+    missing: tuple[str, ...] = ()
+    truncated: bool = False
+    mismatches: int = 0
+    record: tuple[Came, ...] = field(default=(), compare=False)
+
+
+def violation_id(rule_id: str, trace_id: bytes, bound: Iterable[tuple[str, bytes]]) -> str:
+    """32 hex digits: half of SHA-256 of the compact JSON [rule, trace, [[alias, span], ...sorted]]."""
+    spans = sorted([alias, span_id.hex()] for alias, span_id in bound)
+    text = json.dumps([rule_id, trace_id.hex(), spans], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).digest()[:16].hex()
