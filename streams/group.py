@@ -102,14 +102,14 @@ class Group:
         return True
 
     def due(self, clock: int) -> Iterator[Due]:
-        """The traces that are done at `clock`; `remove` each when it is judged."""
-        woken: dict[bytes, None] = {}  # in order, so that a repeated tick judges alike
+        """The traces that are done at `clock`, in an order of their own; `remove` each when it is judged."""
+        woken: set[bytes] = set()
         while self._queue and self._queue[0][0] <= clock:
-            woken[heapq.heappop(self._queue)[1]] = None
-        for trace_id in woken:
-            trace = self.traces.get(trace_id)
-            reason = trace and self._reason(trace, clock)
-            if trace and reason:
+            woken.add(heapq.heappop(self._queue)[1])
+        waking = [(trace, trace_id) for trace_id in woken if (trace := self.traces.get(trace_id))]
+        for trace, trace_id in sorted(waking, key=lambda pair: (pair[0].first, pair[1])):
+            reason = self._reason(trace, clock)
+            if reason:
                 yield Due(trace_id, reason, trace)
         yield from self._pressed(woken)
 
