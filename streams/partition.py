@@ -81,6 +81,7 @@ class Partition:
     crash: CrashPoints
     state: PartitionState
     applied: int = -1  # the last offset that this state holds
+    published: int = -1  # the last tick that has been published; who publishes says so
     kept_bytes: int = 0
     _blocks: deque[Kept] = field(default_factory=deque)
     _judged: deque[Kept] = field(default_factory=deque)
@@ -116,20 +117,11 @@ class Partition:
         """Advance the clock, judge what is done, forget what may be forgotten."""
         repeated = offset <= self.state.tick
         writes, violations = await self._repeat(offset, repeated)
-        if repeated:
-            if offset == self.state.tick:
-                writes.append(await self.store.write(TICK_KEY, self.state.encode()))
-            return Step(writes, violations)
-        tick = Tick.decode(data)
-        self.state.clock.hear(tick)
-        for source, counts in tick.counts.items():
-            self.state.count(source, counts)
-        if not self.state.clock.unknown():
-            await self._judge_due(offset, writes, violations)
-        writes += await self._forget()
-        self.applied = self.state.tick = offset
-        self.state.in_flight = self.group.spans
-        writes.append(await self.store.write(TICK_KEY, self.state.encode()))
+        if not repeated:
+            await self._advance(offset, Tick.decode(data), writes, violations)
+        if offset == self.state.tick:
+            writes.append(await self.store.write(TICK_KEY, self.state.encode()))
+            writes += await self._forget()  # after `T`, which knows what the blocks told
         self.crash.reach("tick-written")
         return Step(writes, violations)
 
@@ -178,11 +170,20 @@ class Partition:
         """Where a trace was judged; a judgement of a tick that is still to come (again) does not count."""
         value = self.store.get(trace_key(trace_id))
         where = Where.decode(value) if value else None
-        return where if where and where.tick <= max(self.state.tick, self._judging) else None
+        return where if where and where.tick <= self.state.tick else None
 
     # Judging
 
-    _judging: int = -1  # the tick at work
+    async def _advance(
+        self, offset: int, tick: Tick, writes: list[Done], violations: list[tuple[str, bytes]]
+    ) -> None:
+        self.state.clock.hear(tick)
+        for source, counts in tick.counts.items():
+            self.state.count(source, counts)
+        if not self.state.clock.unknown():
+            await self._judge_due(offset, writes, violations)
+        self.applied = self.state.tick = offset
+        self.state.in_flight = self.group.spans
 
     async def _repeat(self, offset: int, repeated: bool) -> tuple[list[Done], list[tuple[str, bytes]]]:
         """What this tick judged before a crash: the same is made durable and published again."""
@@ -254,7 +255,9 @@ class Partition:
         )  # blocks of before hold nothing in flight
         while self._blocks and self._may_go(self._blocks[0], now, judged):
             writes.append(await self._delete(self._blocks.popleft()))
-        while self._judged and self._judged[0].until < now:
+        while (
+            self._judged and self._judged[0].until < now and offset_of(self._judged[0].key) <= self.published
+        ):
             kept = self._judged.popleft()
             for trace in Judged.decode(self.store.get(kept.key) or b"").traces:
                 self.store.write_local(trace_key(trace.trace_id), None)

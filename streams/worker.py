@@ -278,7 +278,12 @@ class Worker:
         handle = owned.partition.tick if is_tick else owned.partition.block
         step = await handle(message.offset, value)
         self.unread.blocks -= 0 if is_tick else len(value)
-        await owned.publisher.put(step, message.timestamp, event.ack)
+
+        def done() -> None:
+            owned.partition.published = message.offset
+            event.ack()
+
+        await owned.publisher.put(step, message.timestamp, done)
 
     async def _own(self, number: int, offset: int) -> "Owned":
         owned = self.owned.get(number)

@@ -180,6 +180,7 @@ def test_blocks_and_judged_ids_are_forgotten_in_time() -> None:
         table = Table()
         partition = await opened(table, 0)
         await feed(partition, block(0, span(1, 1), time=1000), tick(2500))
+        partition.published = 1
         await feed(partition, tick(9_000), tick(70_000), first=2)
         return table, partition
 
@@ -217,21 +218,23 @@ def told(partition: Partition) -> Any:
 def test_a_crash_anywhere_changes_no_verdict(drawn: list[Any], data: st.DataObject) -> None:
     async def work() -> None:
         records = records_of(drawn)
+        crashed_at = data.draw(st.integers(0, len(records) - 1), label="record at which it crashed")
+        committed = data.draw(st.integers(0, crashed_at), label="committed, so published")
         table = Table()
         partition = await opened(table, 0)
         expected: list[str] = []
         durable_after = []  # writes in the changelog when each record was done
         for offset, record in enumerate(records):
+            partition.published = min(offset, committed) - 1
             step = await apply(partition, offset, record)
             expected += [key for key, _ in step.violations]
             durable_after.append(len(table.changelog))
 
-        crashed_at = data.draw(st.integers(0, len(records) - 1), label="record at which it crashed")
         before = durable_after[crashed_at - 1] if crashed_at else 0
         writes = data.draw(st.integers(before, durable_after[crashed_at]), label="writes that were durable")
-        committed = data.draw(st.integers(0, crashed_at), label="committed")
         other = table.recovered(writes)
         again = await opened(other, committed)
+        again.published = committed - 1
         published = [
             key
             for offset in range(committed, len(records))
