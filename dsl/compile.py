@@ -255,7 +255,7 @@ class _Judging:
             first, _, rest = match[1].partition(".")
             if first in env and (known := field_of(rest)) is not None:
                 found = known.read(env[first])
-                return "?" if found is None else f"{found}"
+                return "?" if found is None else _shown(found)
             if match[1] == "trace.duration":
                 return f"{(self.run.trace.end - self.run.trace.start) / 1e6:g}ms"
             return f"{len(self.run.trace.spans)}"
@@ -280,7 +280,7 @@ def _sentence(clause: str, evidence: tuple[Evidence, ...], missing: tuple[str, .
     first = evidence[0] if evidence else None
     what = "the trace"
     if first is not None:
-        shown = ", ".join(f"{key} {value}" for key, value in first.attributes.items())
+        shown = ", ".join(f"{key} {_shown(value)}" for key, value in first.attributes.items())
         what = first.span.name + (f" ({shown})" if shown else "")
     if missing:
         return f"{what} without {', '.join(missing)}"
@@ -290,6 +290,10 @@ def _sentence(clause: str, evidence: tuple[Evidence, ...], missing: tuple[str, .
             f"{what} with {', '.join(dict.fromkeys(others))}" if others else f"{what} with what must never be"
         )
     return what if evidence else "the trace has what must not be"
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def _distinct(spans: Iterable[Span]) -> list[Span]:

@@ -59,6 +59,20 @@ def request_of_json(data: bytes) -> ExportTraceServiceRequest:
     return request
 
 
+def json_of_request(request: ExportTraceServiceRequest) -> bytes:
+    """OTLP/JSON, with ids as hex and enums as numbers."""
+    value = json_format.MessageToDict(request, use_integers_for_enums=True)
+    return json.dumps(_with_hex_ids(value), separators=(",", ":")).encode()
+
+
+def _with_hex_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: base64.b64decode(v).hex() if k in _ID_KEYS else _with_hex_ids(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_hex_ids(item) for item in value]
+    return value
+
+
 def _with_base64_ids(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _base64(v) if k in _ID_KEYS else _with_base64_ids(v) for k, v in value.items()}

@@ -1,0 +1,222 @@
+"""The command line."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.errors import UserError
+
+_SEVERAL = ("--rules", "--traces")  # options that take more than one value: --rules a.yaml b.yaml
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="betrace")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings.")
+@click.pass_context
+def cli(context: click.Context, config_file: Path | None) -> None:
+    """BeTrace judges distributed traces as they stream past, by rules that a person can read."""
+    context.obj = config_file
+
+
+@cli.command()
+@click.option("--traces", multiple=True, metavar="F...", help="Your own trace files, sent once.")
+@click.option(
+    "--rules", multiple=True, metavar="F...", type=click.Path(path_type=Path), help="Your own rules."
+)
+@click.pass_obj
+def dev(config_file: Path | None, traces: tuple[str, ...], rules: tuple[Path, ...]) -> None:
+    """Try it all out in one process, on an embedded broker that keeps nothing."""
+    from app.dev import run_dev
+
+    run_dev(_settings(config_file), traces, rules)
+
+
+@cli.command()
+@click.pass_obj
+def worker(config_file: Path | None) -> None:
+    """Judge the traces on Kafka."""
+    from app.run import run_worker
+
+    run_worker(_settings(config_file))
+
+
+@cli.command()
+@click.pass_obj
+def api(config_file: Path | None) -> None:
+    """Serve rules and violations over HTTP."""
+    from app.run import run_api
+
+    run_api(_settings(config_file))
+
+
+@cli.command()
+@click.option("--rules", multiple=True, required=True, metavar="F...", type=click.Path(path_type=Path))
+@click.option(
+    "--traces", multiple=True, required=True, metavar="F...", help="Trace files; - is standard input."
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option("--all", "every", is_flag=True, help="Every verdict, not violations and errors alone.")
+def check(rules: tuple[Path, ...], traces: tuple[str, ...], form: str, every: bool) -> None:
+    """Judge trace files. Ends with 0 if none is violated, 1 if some are, 2 for bad input."""
+    from app.check import as_json, as_text, check
+    from app.rule_files import read_rules
+    from dsl.compile import compile_rules
+
+    report = check(compile_rules(read_rules(rules)), traces, every=every)
+    for error in report.errors:
+        click.echo(f"betrace: {error}", err=True)
+    if form == "json":
+        click.echo(json.dumps(as_json(report), indent=1))
+    else:
+        for line in as_text(report):
+            click.echo(line)
+    sys.exit(report.code)
+
+
+@cli.command(name="test")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def test_rules(files: tuple[Path, ...]) -> None:
+    """Run the tests inside rule files. Ends with 0, 1 or, for files with errors, 2."""
+    from app.rule_files import read_rules
+    from dsl.testing import run_tests
+
+    results = list(run_tests(read_rules(files)))
+    failed = [result for result in results if result.problem]
+    for result in failed:
+        click.echo(f"failed {result.rule.id}, {result.test.name}: {result.problem}")
+    click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    sys.exit(1 if failed else 0)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def lint(files: tuple[Path, ...]) -> None:
+    """Say what is wrong with rule files. Ends with 0 or 1."""
+    from app.rule_files import diagnostics
+
+    found = diagnostics(files)
+    for problem in found:
+        click.echo(problem.render())
+    sys.exit(1 if any(problem.severity == "error" for problem in found) else 0)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True)
+@click.pass_obj
+def produce(config_file: Path | None, files: tuple[str, ...]) -> None:
+    """Send trace files to the first input topic; the record time is now."""
+    from app.produce import produce
+
+    sent = produce(_settings(config_file).config().kafka, files)
+    click.echo(f"{sent.spans:,} spans in {sent.records:,} records sent to {sent.topic}")
+
+
+@cli.group()
+def topics() -> None:
+    """BeTrace's topics on Kafka."""
+
+
+@topics.command()
+@click.pass_obj
+def create(config_file: Path | None) -> None:
+    """Create the topics that are missing; refuse those unlike the settings."""
+    from app.run import told
+    from streams.admin import create
+
+    with told():
+        made = create(_settings(config_file).config())
+    click.echo(f"created {', '.join(made)}" if made else "all topics are there")
+
+
+@topics.command(name="list")
+@click.pass_obj
+def list_topics(config_file: Path | None) -> None:
+    """Show the topics with their partitions."""
+    from app.run import told
+    from streams.admin import partition_counts, wanted
+
+    config = _settings(config_file).config()
+    with told():
+        existing = partition_counts(config.kafka)
+    for name in [topic.name for topic in config.kafka.input_topics] + [
+        topic.name for topic in wanted(config)
+    ]:
+        count = existing.get(name)
+        click.echo(f"{name:<40} {f'{count} partitions' if count else 'missing'}")
+
+
+@cli.command()
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def accounting(config_file: Path | None, form: str) -> None:
+    """Show where every span went."""
+    from app.run import told
+    from streams.accounting import account
+
+    with told():
+        found = account(_settings(config_file).config().kafka)
+    t = found.totals
+    parts: dict[str, Any] = {
+        "received": t.received,
+        "judged": t.judged,
+        "duplicate": t.duplicate,
+        "own": t.own,
+        "tooLate": t.too_late,
+        "rejected": t.rejected,
+        "inFlight": found.in_flight,
+        "missing": found.missing,
+    }
+    if form == "json":
+        click.echo(json.dumps(parts))
+    else:
+        for name, count in parts.items():
+            click.echo(f"{name:<10} {count:>14,}")
+
+
+@cli.command()
+@click.option("--docs", is_flag=True, help="The table of docs/settings.md.")
+@click.pass_obj
+def config(config_file: Path | None, docs: bool) -> None:
+    """Show every setting, and where its value came from. Secrets are files: only their paths show."""
+    from app.settings import load, sources, table
+
+    if docs:
+        click.echo(table(), nl=False)
+        return
+    for source in sources(load(config_file)):
+        click.echo(f"{source.key:<28} {source.value:<32} {source.origin}")
+
+
+def _settings(config_file: Path | None) -> Any:
+    from app.settings import load
+
+    return load(config_file).settings
+
+
+def spread(arguments: list[str]) -> list[str]:
+    """`--rules a b` as `--rules a --rules b`, which click understands."""
+    out: list[str] = []
+    option: str | None = None
+    taken = False
+    for word in arguments:
+        if word.startswith("-") and word != "-":
+            option, taken = (word, False) if word in _SEVERAL else (None, False)
+        elif option and taken:
+            out.append(option)
+        else:
+            taken = True
+        out.append(word)
+    return out
+
+
+def main() -> None:
+    """Run a command; what a person got wrong is told in a line, and ends with 2."""
+    try:
+        cli.main(spread(sys.argv[1:]), prog_name="betrace")
+    except UserError as problem:
+        for line in str(problem).split("\n"):
+            click.echo(f"betrace: {line}", err=True)
+        sys.exit(2)

@@ -1,0 +1,45 @@
+"""Errors as RFC 9457 problem bodies."""
+
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+
+class Problem(Exception):
+    """An answer other than the one asked for: its HTTP status, and a sentence on what to do."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+def problem_response(status: int, detail: str) -> Response:
+    """A problem body."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+async def on_problem(_request: Request, problem: Exception) -> Response:
+    """Answer a `Problem`."""
+    assert isinstance(problem, Problem)
+    return problem_response(problem.status, problem.detail)
+
+
+async def on_http(request: Request, problem: Exception) -> Response:
+    """Answer Starlette's own: no such route, no such method."""
+    assert isinstance(problem, HTTPException)
+    texts = {
+        404: f"there is nothing at {request.url.path}; GET / tells what there is",
+        405: f"{request.method} is not offered at {request.url.path}",
+    }
+    response = problem_response(problem.status_code, texts.get(problem.status_code, problem.detail))
+    response.headers.update(problem.headers or {})
+    return response
+
+
+async def on_error(_request: Request, _problem: Exception) -> Response:
+    """Answer what nobody foresaw, without its inside."""
+    return problem_response(500, "the API failed; its log tells why")

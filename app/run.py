@@ -1,0 +1,124 @@
+"""Runs the long-lived processes, a worker or an API, until they are told to stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from app import clock
+from app.api import application, worker_application
+from app.errors import UserError
+from app.index import Index, Reader
+from app.rule_files import read_rules
+from app.serve import bind, serve
+from app.settings import Settings
+from dsl.rule import Rule
+from streams.admin import TopicError, verify
+from streams.config import Config
+from streams.crash import CrashPoints
+from streams.rules_log import RulesLog
+from streams.topics import Topics
+from streams.worker import Worker
+
+_FORGET_EVERY = 60.0  # seconds between two looks for violations past their retention
+
+
+def run_worker(settings: Settings) -> None:
+    """Work until told to stop; UserError when it cannot start."""
+    config = settings.config()
+    rules = read_rules(config.rule_files)
+    with told():
+        verify(config)
+    listener = bind(settings.metrics.listen)
+
+    async def work(stop: asyncio.Event) -> None:
+        with following(config, rules) as log:
+            crash = CrashPoints(settings.worker.crash_at)
+            worker = Worker(config, log.in_force, lambda: log.ready, clock.now, crash)
+            async with beside(serve(worker_application(lambda: worker.ready), listener, stop)):
+                await worker.run(stop)
+
+    until_told(work, settings.log.level)
+
+
+def run_api(settings: Settings) -> None:
+    """Serve the API until told to stop; UserError when it cannot start."""
+    config = settings.config()
+    rules = read_rules(config.rule_files)
+    listener = bind(settings.api.listen)
+    index = Index(settings.api.index or config.data_dir / "violations.sqlite")
+
+    async def work(stop: asyncio.Event) -> None:
+        with following(config, rules) as log, indexing(index, config) as reader:
+            async with beside(forgetting(index, config.violations_retention)):
+                await serve(application(index, log, lambda: reader.problem or log.problem), listener, stop)
+
+    until_told(work, settings.log.level)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What is wrong with Kafka or its topics, as a UserError."""
+    try:
+        yield
+    except TopicError as problem:
+        raise UserError(str(problem)) from None
+
+
+def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level: str) -> None:
+    """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        await work(stop)
+
+    try:
+        asyncio.run(main())
+    except (OSError, ValueError, LookupError) as problem:
+        raise UserError(f"stopped: {type(problem).__name__}: {problem}") from problem
+
+
+@contextmanager
+def following(config: Config, rules: tuple[Rule, ...]) -> Iterator[RulesLog]:
+    """The rules in force, followed until the block ends."""
+    log = RulesLog(config.kafka, rules, config.limits.rule_steps, lambda: None)
+    log.start()
+    try:
+        yield log
+    finally:
+        log.stop()
+
+
+@contextmanager
+def indexing(index: Index, config: Config) -> Iterator[Reader]:
+    """The index, kept up with its topic until the block ends."""
+    reader = Reader(index, config.kafka, Topics(config.kafka.group).violations)
+    reader.start()
+    try:
+        yield reader
+    finally:
+        reader.stop()
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something else while the block runs, and end it with the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def forgetting(index: Index, retention: float) -> None:
+    """Delete violations past their retention, now and then."""
+    while True:
+        before = clock.now() - round(retention * 10**9)
+        await asyncio.to_thread(index.forget, before)
+        await asyncio.sleep(_FORGET_EVERY)

@@ -1,0 +1,42 @@
+"""Serves an application with uvicorn inside a running loop."""
+
+import asyncio
+import socket
+
+import uvicorn
+from starlette.applications import Starlette
+
+from app.errors import UserError
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process that it is a part of."""
+
+    def install_signal_handlers(self) -> None:
+        """None."""
+
+
+def bind(address: str) -> socket.socket:
+    """A listening socket; UserError when the address is taken or not of this machine."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, int(port)))
+    except OSError as problem:
+        raise UserError(f"cannot listen on {address}: {problem.strerror}; set another address") from None
+    return listener
+
+
+async def serve(application: Starlette, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Answer requests until `stop` is set."""
+    config = uvicorn.Config(application, log_level="error", access_log=False, lifespan="off")
+    server = _Server(config)
+    serving = asyncio.create_task(server._serve([listener]))
+    try:
+        await stop.wait()
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving

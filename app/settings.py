@@ -1,0 +1,403 @@
+"""All settings: from the environment, which only this module reads, from a YAML file, and defaults."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from app.errors import UserError
+from streams.config import Config, InputTopic, Kafka, Limits, Mechanism, Protocol, Windows
+
+PREFIX = "BETRACE_"
+_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def _seconds(value: Any) -> Any:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)\s*", str(value))
+    if found is None:
+        raise ValueError("a duration is a number and a unit: 250ms, 1.5s, 5m, 1h, 30d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _bytes(value: Any) -> Any:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
+    if found is None or found[2] not in _SIZES:
+        raise ValueError("a size is a number and a unit: 900kB, 20 MiB, 1GiB")
+    return round(float(found[1]) * _SIZES[found[2]])
+
+
+def _list(value: Any) -> Any:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _topics(value: Any) -> Any:
+    def one(item: Any) -> Any:
+        name, _, encoding = item.partition(":") if isinstance(item, str) else (item, "", "")
+        return {"name": name, "encoding": encoding or "otlp_proto"} if isinstance(item, str) else item
+
+    listed = _list(value)
+    return [one(item) for item in listed] if isinstance(listed, list) else listed
+
+
+def _address(value: Any) -> Any:
+    host, _, port = str(value).rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("an address is host:port, such as 127.0.0.1:12011")
+    return str(value)
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+Address = Annotated[str, BeforeValidator(_address)]
+Port = Annotated[int, Field(ge=1)]
+_LOOPBACK = ("127.", "localhost:", "[::1]:")
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Topic(_Group):
+    name: str = Field(min_length=1)
+    encoding: Literal["otlp_proto", "otlp_json"] = "otlp_proto"
+
+
+class KafkaSecurity(_Group):
+    protocol: Protocol = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_SSL or SASL_PLAINTEXT")
+
+
+class KafkaSasl(_Group):
+    mechanism: Mechanism | None = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    username: str | None = Field(None, description="user name for SASL")
+    password_file: Path | None = Field(None, description="file that holds the password for SASL")
+
+
+class KafkaTls(_Group):
+    ca_file: Path | None = Field(None, description="certificates to trust; the system's by default")
+    cert_file: Path | None = Field(None, description="client certificate")
+    key_file: Path | None = Field(None, description="key of the client certificate")
+
+
+class KafkaSettings(_Group):
+    brokers: Annotated[list[str], BeforeValidator(_list), Field(min_length=1)] = Field(
+        ["localhost:9092"], description="brokers, host:port"
+    )
+    security: KafkaSecurity = KafkaSecurity()
+    sasl: KafkaSasl = KafkaSasl()
+    tls: KafkaTls = KafkaTls()
+    input_topics: Annotated[list[_Topic], BeforeValidator(_topics), Field(min_length=1)] = Field(
+        [_Topic(name="otlp_spans")], description="topics of OTLP traces: name, or name:otlp_json"
+    )
+    group: str = Field(
+        "betrace",
+        pattern=r"^[a-zA-Z0-9._-]{1,100}$",
+        description="consumer group, and prefix of BeTrace's topics",
+    )
+    partitions: int = Field(
+        8, ge=1, le=10_000, description="partitions of BeTrace's topics; not to be changed later"
+    )
+    replication_factor: int = Field(3, ge=1, description="replicas of BeTrace's topics")
+
+
+class TraceSettings(_Group):
+    max_wait: Seconds = Field(
+        30.0, gt=0, description="a trace is judged at the latest that long after its first span"
+    )
+    root_grace: Seconds = Field(5.0, gt=0, description="a whole trace is judged that long after its root")
+    late_window: Seconds = Field(60.0, ge=0, description="how long a judged trace is retained")
+    late_grace: Seconds = Field(5.0, ge=0, description="late spans are collected that long")
+    tick: Seconds = Field(1.0, gt=0, description="how often the clock is told")
+    remember: Seconds = Field(3600.0, gt=0, description="how long judged trace ids are remembered")
+    max_spans: int = Field(10_000, ge=1, description="a trace with more spans is judged at once")
+    max_bytes: Bytes = Field(20 * 2**20, ge=1, description="a trace with more bytes is judged at once")
+
+
+class WorkerSettings(_Group):
+    data_dir: Path = Field(Path("data"), description="RocksDB; one folder a worker")
+    max_traces: int = Field(
+        200_000, ge=1, description="traces in flight; beyond, the oldest are judged early"
+    )
+    max_memory: Bytes = Field(
+        2**30, ge=2**20, description="memory for traces in flight; beyond, the oldest are judged"
+    )
+    max_retained_bytes: Bytes = Field(4 * 2**30, ge=2**20, description="blocks kept in RocksDB, a partition")
+    crash_at: str | None = Field(
+        None, description="for tests: be killed at this point", json_schema_extra={"hidden": True}
+    )
+
+
+class RulesSettings(_Group):
+    files: Annotated[list[Path], BeforeValidator(_list)] = Field([], description="read-only rule files")
+    max_steps: int = Field(1_000_000, ge=1000, description="steps a rule may take on one trace")
+
+
+class ViolationsSettings(_Group):
+    retention: Seconds = Field(
+        30 * 86_400.0, gt=0, description="how long violations are kept, topic and index"
+    )
+
+
+class ApiSettings(_Group):
+    listen: Address = Field("127.0.0.1:12011", description="where the API listens; loopback only")
+    index: Path | None = Field(None, description="file of the violation index; in worker.data_dir by default")
+
+
+class MetricsSettings(_Group):
+    listen: Address = Field(
+        "127.0.0.1:9464", description="where a worker shows /metrics, /healthz and /readyz"
+    )
+
+
+class LogSettings(_Group):
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="debug, info, warning or error"
+    )
+
+
+class Settings(_Group):
+    """Every setting, validated."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    trace: TraceSettings = TraceSettings()
+    worker: WorkerSettings = WorkerSettings()
+    rules: RulesSettings = RulesSettings()
+    violations: ViolationsSettings = ViolationsSettings()
+    api: ApiSettings = ApiSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Settings":
+        sasl = self.kafka.security.protocol.startswith("SASL")
+        checks = (
+            (self.trace.root_grace <= self.trace.max_wait, "trace.root_grace is longer than trace.max_wait"),
+            (self.trace.tick <= self.trace.root_grace, "trace.tick is longer than trace.root_grace"),
+            (
+                sasl == (self.kafka.sasl.mechanism is not None),
+                "kafka.sasl.mechanism goes with a SASL protocol",
+            ),
+            (not sasl or self.kafka.sasl.password_file, "a SASL protocol needs kafka.sasl.password_file"),
+            (
+                not self.kafka.tls.cert_file or self.kafka.tls.key_file,
+                "kafka.tls.cert_file needs kafka.tls.key_file",
+            ),
+            (
+                self.api.listen.startswith(_LOOPBACK),
+                "api.listen is not on loopback: without tokens it has to be",
+            ),
+        )
+        wrong = [text for right, text in checks if not right]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def config(self) -> Config:
+        """What the stages are told."""
+        trace, worker = self.trace, self.worker
+        windows = Windows(
+            trace.max_wait, trace.root_grace, trace.late_window, trace.late_grace, trace.tick, trace.remember
+        )
+        limits = Limits(
+            trace.max_spans,
+            trace.max_bytes,
+            worker.max_traces,
+            worker.max_memory,
+            worker.max_retained_bytes,
+            self.rules.max_steps,
+        )
+        return Config(
+            self._kafka(),
+            windows,
+            limits,
+            worker.data_dir,
+            tuple(self.rules.files),
+            self.violations.retention,
+        )
+
+    def _kafka(self) -> Kafka:
+        kafka = self.kafka
+        return Kafka(
+            tuple(kafka.brokers),
+            kafka.security.protocol,
+            kafka.sasl.mechanism,
+            kafka.sasl.username,
+            _secret(kafka.sasl.password_file),
+            kafka.tls.ca_file,
+            kafka.tls.cert_file,
+            kafka.tls.key_file,
+            tuple(InputTopic(topic.name, topic.encoding) for topic in kafka.input_topics),
+            kafka.group,
+            kafka.partitions,
+            kafka.replication_factor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A setting's value, and where it came from."""
+
+    key: str
+    value: Any
+    origin: str
+    default: Any
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and the origin of each."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Read the settings; UserError tells all that is wrong at once."""
+    environment = os.environ if environment is None else environment
+    file = file or (Path(environment[f"{PREFIX}CONFIG"]) if environment.get(f"{PREFIX}CONFIG") else None)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    problems: list[str] = []
+    if file is not None:
+        for key, value in _flat(_read(file)).items():
+            _put(key, value, f"file {file}", values, origins, problems)
+    names = {_variable(key): key for key in fields()}
+    for name in sorted(n for n in environment if n.startswith(PREFIX) and n != f"{PREFIX}CONFIG"):
+        _put(names.get(name, name), environment[name], f"environment {name}", values, origins, problems)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as refused:
+        problems += [_told(error, origins) for error in refused.errors()]
+    if problems:
+        raise UserError("\n".join(problems))
+    return Loaded(settings, origins)
+
+
+def fields() -> dict[str, Any]:
+    """Every key with its pydantic field, in order."""
+    found: dict[str, Any] = {}
+
+    def walk(model: type[BaseModel], prefix: str) -> None:
+        for name, info in model.model_fields.items():
+            if isinstance(info.annotation, type) and issubclass(info.annotation, _Group):
+                walk(info.annotation, f"{prefix}{name}.")
+            else:
+                found[f"{prefix}{name}"] = info
+
+    walk(Settings, "")
+    return found
+
+
+def sources(loaded: Loaded) -> list[Source]:
+    """Every setting, for `betrace config`. Secrets are files, so only their paths show."""
+    shown = []
+    for key, info in fields().items():
+        if (info.json_schema_extra or {}).get("hidden"):
+            continue
+        value: Any = loaded.settings
+        for part in key.split("."):
+            value = getattr(value, part)
+        origin = loaded.origins.get(key, "default")
+        shown.append(
+            Source(key, readable(key, value), origin, readable(key, info.default), info.description or "")
+        )
+    return shown
+
+
+def readable(key: str, value: Any) -> str:
+    """A value as a person would set it."""
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(readable(key, item) for item in value) or "none"
+    if isinstance(value, _Topic):
+        return f"{value.name}:{value.encoding}"
+    if isinstance(value, float):
+        return _readable_seconds(value)
+    if key.endswith(("_bytes", "_memory")):
+        return f"{value // 2**20} MiB"
+    return str(value)
+
+
+def _readable_seconds(value: float) -> str:
+    for unit in ("d", "h", "m", "s"):
+        if value >= _UNITS[unit] and value % _UNITS[unit] == 0:
+            return f"{value / _UNITS[unit]:g}{unit}"
+    return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.replace(".", "_").upper()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        raise UserError(f"the settings file {file} cannot be read: {problem}") from None
+    if not isinstance(value, dict | None):
+        raise UserError(f"the settings file {file} is no mapping of settings")
+    return value or {}
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            found |= _flat(item, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = item
+    return found
+
+
+def _put(
+    key: str, value: Any, origin: str, values: dict[str, Any], origins: dict[str, str], problems: list[str]
+) -> None:
+    known = fields()
+    if key not in known:
+        near = difflib.get_close_matches(key, [*known, *(_variable(k) for k in known)], 1)
+        hint = f", did you mean {near[0]}?" if near else "; `betrace config` lists the settings"
+        problems.append(f"{origin}: unknown setting {key}{hint}")
+        return
+    *groups, last = key.split(".")
+    target = values
+    for group in groups:
+        target = target.setdefault(group, {})
+    target[last] = value
+    origins[key] = origin
+
+
+def _told(error: Any, origins: Mapping[str, str]) -> str:
+    location = [str(part) for part in error["loc"]]
+    key = next(
+        (".".join(location[:n]) for n in range(len(location), 0, -1) if ".".join(location[:n]) in fields()),
+        "",
+    )
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{origins.get(key, 'settings')}: {key}: {text}" if key else f"settings: {text}"
+
+
+def _secret(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as problem:
+        raise UserError(f"kafka.sasl.password_file cannot be read: {problem}") from None
+
+
+def table() -> str:
+    """The table of `docs/settings.md`."""
+    rows = ["| key | environment | default | is |", "| --- | --- | --- | --- |"]
+    for source in sources(Loaded(Settings(), {})):
+        rows.append(
+            f"| `{source.key}` | `{_variable(source.key)}` | {source.default} | {source.description} |"
+        )
+    return "\n".join(rows) + "\n"

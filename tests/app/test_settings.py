@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from app.errors import UserError
+from app.settings import load, sources, table
+
+
+def test_the_page_of_settings_holds_the_table_that_the_settings_make() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert table() in page.read_text()
+
+
+def test_defaults_make_a_config() -> None:
+    config = load(environment={}).settings.config()
+    assert (config.kafka.partitions, config.windows.max_wait, config.limits.trace_bytes) == (
+        8,
+        30.0,
+        20 * 2**20,
+    )
+
+
+def test_the_environment_wins_over_the_file_and_the_origin_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "betrace.yaml"
+    file.write_text("kafka: {brokers: [one:1, two:2], group: filed}\ntrace: {max_wait: 1m}\n")
+    loaded = load(file, {"BETRACE_KAFKA_GROUP": "set", "BETRACE_TRACE_TICK": "250ms"})
+    kafka = loaded.settings.config().kafka
+    assert (kafka.brokers, kafka.group) == (("one:1", "two:2"), "set")
+    assert loaded.settings.trace.tick == 0.25
+    shown = {source.key: (source.value, source.origin) for source in sources(loaded)}
+    assert shown["trace.max_wait"] == ("1m", f"file {file}")
+    assert shown["kafka.group"] == ("set", "environment BETRACE_KAFKA_GROUP")
+    assert shown["trace.tick"][0] == "250ms"
+
+
+def test_an_input_topic_may_name_its_encoding() -> None:
+    settings = load(environment={"BETRACE_KAFKA_INPUT_TOPICS": "a, b:otlp_json"}).settings
+    assert [(t.name, t.encoding) for t in settings.config().kafka.input_topics] == [
+        ("a", "otlp_proto"),
+        ("b", "otlp_json"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"BETRACE_KAFKA_GRUOP": "x"}, "did you mean BETRACE_KAFKA_GROUP"),
+        ({"BETRACE_TRACE_MAX_WAIT": "soon"}, "trace.max_wait: a duration is a number and a unit"),
+        ({"BETRACE_TRACE_MAX_BYTES": "5 parsecs"}, "trace.max_bytes: a size is a number and a unit"),
+        ({"BETRACE_KAFKA_PARTITIONS": "0"}, "kafka.partitions: Input should be greater than or equal to 1"),
+        ({"BETRACE_TRACE_ROOT_GRACE": "40s"}, "trace.root_grace is longer than trace.max_wait"),
+        ({"BETRACE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "kafka.sasl.mechanism goes with a SASL protocol"),
+        ({"BETRACE_API_LISTEN": "0.0.0.0:12011"}, "not on loopback"),
+        ({"BETRACE_API_LISTEN": "12011"}, "host:port"),
+    ],
+)
+def test_what_is_wrong_is_told_with_what_is_allowed(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(UserError, match=".") as refused:
+        load(environment=environment)
+    assert said in str(refused.value)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(UserError) as refused:
+        load(environment={"BETRACE_NO_SUCH": "1", "BETRACE_TRACE_TICK": "x", "BETRACE_LOG_LEVEL": "loud"})
+    assert len(str(refused.value).split("\n")) == 3
+
+
+def test_a_password_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hunter2\n")
+    environment = {
+        "BETRACE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "BETRACE_KAFKA_SASL_MECHANISM": "PLAIN",
+        "BETRACE_KAFKA_SASL_USERNAME": "me",
+        "BETRACE_KAFKA_SASL_PASSWORD_FILE": str(secret),
+    }
+    loaded = load(environment=environment)
+    kafka = loaded.settings.config().kafka
+    assert kafka.password == "hunter2"
+    assert "hunter2" not in repr(kafka) + "".join(source.value for source in sources(loaded))
