@@ -55,7 +55,7 @@ def test_an_input_topic_may_name_its_encoding() -> None:
     ],
 )
 def test_what_is_wrong_is_told_with_what_is_allowed(environment: dict[str, str], said: str) -> None:
-    with pytest.raises(UserError, match=".") as refused:
+    with pytest.raises(UserError) as refused:
         load(environment=environment)
     assert said in str(refused.value)
 

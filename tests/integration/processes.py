@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from confluent_kafka import Producer
 
 _BETRACE = str(Path(sys.executable).parent / "betrace")
-_PATIENCE = 150.0  # seconds until a condition that should come true is given up
+_PATIENCE = 60.0  # seconds until a condition that should come true is given up
 _LOOK = 0.2  # seconds between two looks at a condition
 
 T = TypeVar("T")
@@ -128,6 +128,7 @@ class Betrace:
 
         def look() -> dict[str, int] | None:
             account: dict[str, int] = json.loads(self.run("accounting", "--format", "json"))
+            print(account)
             return account if account["received"] == spans and not account["inFlight"] else None
 
         account = until(f"{spans} spans are accounted for", look)
