@@ -21,16 +21,15 @@ CONSUMER_LAG = Gauge("betrace_kafka_consumer_lag", "Input records not read yet",
 CLOCK_LAG = Gauge(
     "betrace_input_clock_lag_seconds", "Now less an input partition's watermark", ["topic", "partition"]
 )
-CLOCK_STALLED = Gauge("betrace_clock_stalled_seconds", "How long the slowest partition's clock has not moved")
+CLOCK_STALLED = Gauge(
+    "betrace_clock_stalled_seconds", "How long the clock of the slowest group partition has not moved"
+)
 LAST_COMMIT = Gauge("betrace_last_commit_timestamp_seconds", "When a record was last acknowledged")
 
 RULES_LOADED = Gauge("betrace_rules_loaded", "Enabled rules that this process judges by")
 RULES_OFFSET = Gauge("betrace_rules_log_offset", "Offset up to which the rules log has been read")
 EVALUATIONS = Counter("betrace_rule_evaluations", "Verdicts of a rule, by outcome", ["rule_id", "outcome"])
 MISMATCHES = Counter("betrace_rule_type_mismatches", "Comparisons of values that do not compare", ["rule_id"])
-LAST_EVALUATED = Gauge(
-    "betrace_rule_last_evaluated_timestamp_seconds", "When a rule was last tried", ["rule_id"]
-)
 VIOLATIONS = Counter("betrace_violations", "Violations found", ["rule_id", "severity"])
 PUBLISHED = Counter("betrace_violations_published", "Violation records written, by outcome", ["outcome"])
 DETECTION_DELAY = Histogram(

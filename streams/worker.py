@@ -9,6 +9,7 @@ from typing import Any
 import faust
 from faust.types import TP, EventT
 
+from streams import metrics
 from streams.admin import partition_counts
 from streams.block import TICK, Counts, Source, Tick
 from streams.config import Config
@@ -28,6 +29,7 @@ from streams.transport import Transport
 log = logging.getLogger("betrace.worker")
 
 _LINGER = 0.1  # seconds that a record waits for others before its block is sent
+_STALLED = 20.0  # seconds without a move of the clock that say that an input partition has no owner
 _METADATA_NS = 30 * 10**9  # ns between looks at the input topics' numbers of partitions
 
 
@@ -94,6 +96,7 @@ class Worker:
     _inputs_set: frozenset[str] = frozenset()
     _input_partitions: dict[str, int] = field(default_factory=dict)
     _looked: int = 0
+    _moved: tuple[int, int] = (0, 0)  # the slowest clock, and when it came to stand there (ms)
     _inputs: frozenset[TP] = frozenset()
     _paused: frozenset[TP] = frozenset()
 
@@ -159,7 +162,7 @@ class Worker:
             if unknown := owned.partition.state.clock.unknown():
                 of = ", ".join(f"{source.topic}/{source.partition}" for source in unknown)
                 return f"group partition {number} has not heard of {of}"
-        return None
+        return f"the clock has stood for {stalled:.0f} s" if (stalled := self.stalled()) > _STALLED else None
 
     # Ingest
 
@@ -192,6 +195,7 @@ class Worker:
         asked, ends = self._now_ms(), await self._end_offsets(sources)
         watermarks = {source: await self._watermark(source, asked, ends[source]) for source in sources}
         self._align(watermarks)
+        self._show(watermarks, ends)
         durable, self.ingest.durable = self.ingest.durable, []
         told = {source: self._counts(source) for source in sources}
         sent = [
@@ -201,6 +205,26 @@ class Worker:
             await future
         for acknowledge in durable:
             acknowledge()
+
+    def _show(self, watermarks: dict[Source, int], ends: dict[Source, int]) -> None:
+        """Metrics of how far this worker is."""
+        now = self._now_ms()
+        for source, time in watermarks.items():
+            metrics.CLOCK_LAG.labels(*source).set((now - time) / 1000)
+            metrics.CONSUMER_LAG.labels(*source).set(
+                ends[source] - (self.ingest.progress[source].next_offset or 0)
+            )
+        metrics.IN_FLIGHT.set(self.load.traces)
+        metrics.STATE_BYTES.set(sum(owned.partition.kept_bytes for owned in self.owned.values()))
+        metrics.CLOCK_STALLED.set(self.stalled())
+
+    def stalled(self) -> float:
+        """Seconds for which the slowest clock of this worker's group partitions has not moved."""
+        clocks = [owned.partition.state.clock.now for owned in self.owned.values()]
+        slowest, now = min(clocks, default=0), self._now_ms()
+        if not clocks or slowest != self._moved[0]:
+            self._moved = (slowest, now)
+        return (now - self._moved[1]) / 1000
 
     async def _send_tick(
         self, partition: int, watermarks: dict[Source, int], told: dict[Source, list[Counts]]
