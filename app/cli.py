@@ -218,5 +218,5 @@ def main() -> None:
         cli.main(spread(sys.argv[1:]), prog_name="betrace")
     except UserError as problem:
         for line in str(problem).split("\n"):
-            click.echo(f"betrace: {line}", err=True)
+            click.echo(line if line.startswith(" ") else f"betrace: {line}", err=True)
         sys.exit(2)

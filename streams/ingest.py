@@ -53,15 +53,22 @@ class Progress:
     next_offset: int | None = None
     time: int = 0  # ms: everything up to this record time is ingested
     asked: tuple[int, int] | None = None  # when (ms) an end offset was asked for, and that offset
-    counts: list[Counts] = field(default_factory=list)  # not told in a tick yet
+
+
+class Flushed(NamedTuple):
+    """A record whose spans are durable: it is acknowledged when a tick has told its counts."""
+
+    source: Source
+    time: int
+    counts: Counts
+    acknowledge: Callable[[], object]
 
 
 @dataclass(slots=True)
 class _Gathered:
     builders: dict[int, list[Builder]] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
-    counts: list[tuple[Source, int, Counts]] = field(default_factory=list)  # with the record's time
-    acknowledge: list[Callable[[], object]] = field(default_factory=list)
+    records: list[Flushed] = field(default_factory=list)
     spans: int = 0
     size: int = 0
 
@@ -79,9 +86,7 @@ class Ingest:
         now: Callable[[], int],
     ) -> None:
         self.progress: dict[Source, Progress] = {}
-        self.durable: list[
-            Callable[[], object]
-        ] = []  # records to acknowledge when a tick has told their counts
+        self._flushed: list[Flushed] = []
         self._sends = sends
         self._partitions = partitions
         self._encodings = encodings
@@ -95,18 +100,22 @@ class Ingest:
         """Forget what is not sent and who owns what: the partitions are assigned anew."""
         self._gathered = _Gathered()
         self.progress = {}
-        self.durable = []
+        self._flushed = []
 
     @property
     def full(self) -> bool:
         """Whether it is time to flush, however short the wait was."""
         return self._gathered.spans >= _GATHER_SPANS or self._gathered.size >= _GATHER_BYTES
 
+    def take(self) -> list[Flushed]:
+        """The records flushed since the last call: tell their counts, then acknowledge them."""
+        taken, self._flushed = self._flushed, []
+        return taken
+
     def add(self, record: Record, acknowledge: Callable[[], object]) -> None:
-        """Take in a record; `acknowledge` is in `durable` when all that it led to is."""
+        """Take in a record; `acknowledge` comes back from `take` when all that it led to is durable."""
         time = self._time_of(record)
         gathered = self._gathered
-        gathered.acknowledge.append(acknowledge)
         parts = self._read(record)
         gathered.size += len(record.value or b"")
         gathered.spans += parts.received
@@ -114,7 +123,7 @@ class Ingest:
         rejected = parts.rejected_spans
         self._reject(record, parts)
         counts = Counts(record.offset, parts.received, parts.own, rejected)
-        gathered.counts.append((record.source, time, counts))
+        gathered.records.append(Flushed(record.source, time, counts, acknowledge))
         metrics.RECEIVED.inc(parts.received)
         metrics.OWN.inc(parts.own)
 
@@ -122,7 +131,7 @@ class Ingest:
         """Send what was gathered and wait until it is durable."""
         async with self._flushing:
             gathered, self._gathered = self._gathered, _Gathered()
-            progress, durable = self.progress, self.durable
+            progress = self.progress
             sent = [await self._sends.dead_letter(letter) for letter in gathered.letters]
             for partition, builders in gathered.builders.items():
                 sent += [await self._sends.block(partition, builder.encode()) for builder in builders]
@@ -130,12 +139,13 @@ class Ingest:
                 await future
             if sent:
                 self._crash.reach("blocks-sent")
-            durable += gathered.acknowledge
-            for source, time, counts in gathered.counts:
-                reached = progress.setdefault(source, Progress())
-                reached.next_offset = counts.offset + 1
-                reached.time = max(reached.time, time)
-                reached.counts.append(counts)
+            if progress is not self.progress:
+                return  # assigned anew meanwhile: these records are read again
+            self._flushed += gathered.records
+            for record in gathered.records:
+                reached = progress.setdefault(record.source, Progress())
+                reached.next_offset = record.counts.offset + 1
+                reached.time = max(reached.time, record.time)
 
     def _time_of(self, record: Record) -> int:
         now = self._now()

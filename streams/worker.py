@@ -196,15 +196,17 @@ class Worker:
         watermarks = {source: await self._watermark(source, asked, ends[source]) for source in sources}
         self._align(watermarks)
         self._show(watermarks, ends)
-        durable, self.ingest.durable = self.ingest.durable, []
-        told = {source: self._counts(source) for source in sources}
+        flushed = self.ingest.take()
+        told: dict[Source, list[Counts]] = {}
+        for record in flushed:
+            told.setdefault(record.source, []).append(record.counts)
         sent = [
             await self._send_tick(number, watermarks, told) for number in range(self.config.kafka.partitions)
         ]
         for future in sent:
             await future
-        for acknowledge in durable:
-            acknowledge()
+        for record in flushed:
+            record.acknowledge()
 
     def _show(self, watermarks: dict[Source, int], ends: dict[Source, int]) -> None:
         """Metrics of how far this worker is."""
@@ -231,18 +233,11 @@ class Worker:
     ) -> Awaitable[object]:
         """A tick; the counts of an input partition go to one group partition alone."""
         of = self.config.kafka.partitions
-        counts = {source: c for source, c in told.items() if c and source.partition % of == partition}
+        counts = {source: c for source, c in told.items() if source.partition % of == partition}
         tick = Tick(watermarks, self._input_partitions, counts)
         return await self._producer.send(
             Topics(self.config.kafka.group).spans, tick.encode(), partition=partition
         )
-
-    def _counts(self, source: Source) -> list[Counts]:
-        progress = self.ingest.progress.get(source)
-        if progress is None:
-            return []
-        counts, progress.counts = progress.counts, []
-        return counts
 
     async def _end_offsets(self, sources: list[Source]) -> dict[Source, int]:
         ends = await self.app.consumer.highwaters(*(TP(*source) for source in sources))

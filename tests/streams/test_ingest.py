@@ -38,22 +38,24 @@ def ingest(
     limits: Limits | None = None,
     encoding: Encoding = "otlp_proto",
     time: int | None = NOW,
-) -> tuple[Sent, Ingest, list[int]]:
-    """Ingest records of one input partition; the offsets that may be acknowledged."""
+) -> tuple[Sent, list[Counts], list[int]]:
+    """Ingest records of one input partition; their counts, and the offsets that may be acknowledged."""
+    counts: list[Counts] = []
     acknowledged: list[int] = []
 
-    async def work() -> tuple[Sent, Ingest]:
+    async def work() -> Sent:
         sent = Sent()
         stage = Ingest(sent, 4, {"spans": encoding}, limits or Limits(), CrashPoints(), lambda: NOW)
         for offset, value in enumerate(values):
             record = Record(INPUT, offset, time, b"key", value)
             stage.add(record, lambda offset=offset: acknowledged.append(offset))  # type: ignore[misc]
         await stage.flush()
-        for acknowledge in stage.durable:
-            acknowledge()
-        return sent, stage
+        for flushed in stage.take():
+            flushed.acknowledge()
+            counts.append(flushed.counts)
+        return sent
 
-    return *asyncio.run(work()), acknowledged
+    return asyncio.run(work()), counts, acknowledged
 
 
 def message(*traces: int, **more: Any) -> bytes:
@@ -99,13 +101,13 @@ def test_a_record_too_large_for_one_block_is_cut_the_same_way_whatever_came_befo
 
 def test_a_span_too_large_for_a_block_is_dead_lettered_and_counted() -> None:
     data = request(("shop", [span(1, 1), span(1, 2, name="x" * 30_000)])).SerializeToString()
-    sent, stage, _ = ingest(data, limits=replace(Limits(), block_bytes=20_000))
+    sent, counts, _ = ingest(data, limits=replace(Limits(), block_bytes=20_000))
     assert [dict(letter.headers)["betrace.reason"] for letter in sent.letters] == [b"span_too_large"]
-    assert stage.progress[INPUT].counts == [Counts(0, 2, 0, 1)]
+    assert counts == [Counts(0, 2, 0, 1)]
 
 
 def test_what_is_not_otlp_is_dead_lettered_as_it_came_and_the_rest_goes_on() -> None:
-    sent, stage, acknowledged = ingest(b"\xff\xff\xff", message(1), b"", None)
+    sent, counts, acknowledged = ingest(b"\xff\xff\xff", message(1), b"", None)
     (letter,) = sent.letters
     assert (letter.key, letter.value) == (b"key", b"\xff\xff\xff")
     assert dict(letter.headers) == {
@@ -114,7 +116,7 @@ def test_what_is_not_otlp_is_dead_lettered_as_it_came_and_the_rest_goes_on() -> 
         "betrace.partition": b"0",
         "betrace.offset": b"0",
     }
-    assert [counts.received for counts in stage.progress[INPUT].counts] == [0, 2, 0, 0]
+    assert [count.received for count in counts] == [0, 2, 0, 0]
     assert acknowledged == [0, 1, 2, 3]
 
 
@@ -122,8 +124,8 @@ def test_json_is_read_where_the_topic_says_so() -> None:
     text = b"""{"resourceSpans": [{"scopeSpans": [{"spans": [
         {"traceId": "0000000000000000000000000000000A", "spanId": "000000000000000b", "name": "x"},
         {"traceId": "ABC", "spanId": "DEF", "name": "bad"}]}]}]}"""
-    sent, stage, _ = ingest(text, b"{", encoding="otlp_json")
-    assert stage.progress[INPUT].counts[0] == Counts(0, 2, 0, 1)
+    sent, counts, _ = ingest(text, b"{", encoding="otlp_json")
+    assert counts[0] == Counts(0, 2, 0, 1)
     assert [
         entry.trace_id[-1] for _, d in sent.blocks for s in Block(d).sections() for entry in s.entries
     ] == [10]
@@ -149,4 +151,20 @@ def test_after_a_rebalance_nothing_of_before_is_sent() -> None:
         return sent, stage
 
     sent, stage = asyncio.run(work())
-    assert (sent.blocks, stage.durable, stage.progress) == ([], [], {})
+    assert (sent.blocks, stage.take(), stage.progress) == ([], [], {})
+
+
+def test_what_was_on_its_way_at_a_rebalance_is_neither_told_nor_acknowledged() -> None:
+    async def work() -> Ingest:
+        sent = Sent()
+        stage = Ingest(sent, 4, {"spans": "otlp_proto"}, Limits(), CrashPoints(), lambda: NOW)
+        stage.add(Record(INPUT, 0, NOW, None, message(1)), lambda: None)
+        flushing = asyncio.create_task(stage.flush())
+        while not sent.blocks:
+            await asyncio.sleep(0)
+        stage.reset()
+        await flushing
+        return stage
+
+    stage = asyncio.run(work())
+    assert (stage.take(), stage.progress) == ([], {})
