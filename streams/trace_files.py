@@ -49,7 +49,7 @@ def read(path: str) -> Iterator[TracesPiece | Problem]:
     """The requests of a file, `-` for standard input, in order; what is wrong with a part of it in its place.
 
     `.json` is a request or an array of them (or lines, as the Collector writes them), `.jsonl` and `.ndjson`
-    a request a line, `.binpb` and `.pb` one protobuf message, or many with their lengths before them: varints,
+    a request a line, `.binpb` and `.pb` one protobuf message, or many with lengths before them: varints,
     or four bytes as the Collector's file exporter has it. Each may end in `.gz`. Of standard input and of
     other names the content tells. Lines and delimited messages are read one at a time. Raises WireError if
     the file cannot be opened or read.
@@ -118,8 +118,7 @@ def _json(stream: _Stream, file: str) -> Iterator[TracesPiece | Problem]:
         text += line
     if not _is_json(text):
         text += stream.read()
-    if text.strip():
-        yield from _requests(text, file)
+    yield from _requests(text, file)
     yield from _lines(stream, file, text.count(b"\n"))
 
 
@@ -132,12 +131,16 @@ def _is_json(text: bytes) -> bool:
 
 
 def _requests(text: bytes, file: str) -> Iterator[TracesPiece | Problem]:
+    if not text.strip():
+        return
+    line = text[: -len(text.lstrip())].count(b"\n") + 1
     try:
         value = json_value(text)
     except WireError as problem:
-        yield Problem(file, 1, str(problem))
+        yield Problem(file, line, str(problem))
         return
-    for number, each in enumerate(value if isinstance(value, list) else [value], 1):
+    records = enumerate(value, 1) if isinstance(value, list) else [(line, value)]
+    for number, each in records:
         yield _part(request_of_value, each, file, number)
 
 
