@@ -11,7 +11,7 @@ from dsl.trace import Trace
 from dsl.verdict import Verdict, Violation
 from streams.otlp import WireError
 from streams.split import joined, split
-from streams.trace_files import Unreadable, read
+from streams.trace_files import Problem, read
 from streams.violation import leaving
 
 
@@ -54,14 +54,14 @@ def check(rules: RuleSet, files: Iterable[str], *, every: bool) -> Report:
 def _collect(name: str, traces: dict[bytes, list[bytes]], report: Report) -> None:
     try:
         for piece in read(name):
-            if isinstance(piece, Unreadable):
+            if isinstance(piece, Problem):
                 report.errors.append(str(piece))
                 continue
             parts = split(piece.request.SerializeToString())
             for trace_id, fragment in parts.fragments.items():
                 traces.setdefault(trace_id, []).append(joined(iter(fragment.runs)))
             for reason, spans in parts.rejected.items():
-                report.errors.append(f"{piece.file}:{piece.number}: {len(spans)} spans refused: {reason}")
+                report.errors.append(f"{piece.file}:{piece.line}: {len(spans)} spans refused: {reason}")
     except WireError as problem:
         report.errors.append(str(problem))
 

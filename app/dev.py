@@ -28,7 +28,7 @@ from streams.embedded import BLOCK_BYTES, PARTITIONS, UNREAD_BYTES, EmbeddedBrok
 from streams.kafka import client_settings
 from streams.otlp import WireError
 from streams.topics import Topics
-from streams.trace_files import Unreadable, read
+from streams.trace_files import Problem, read
 from streams.worker import Worker
 
 EXAMPLE_RULES = Path(__file__).parent.parent / "deploy" / "rules" / "shop.yaml"
@@ -148,7 +148,7 @@ async def _tell(dev: Dev, worker: Worker) -> None:
 def _requests_of(name: str) -> Iterator[ExportTraceServiceRequest]:
     try:
         for piece in read(name):
-            if isinstance(piece, Unreadable):
+            if isinstance(piece, Problem):
                 raise UserError(str(piece))
             yield piece.request
     except WireError as problem:

@@ -11,7 +11,7 @@ from streams.admin import partition_counts
 from streams.config import InputTopic, Kafka
 from streams.kafka import client_settings
 from streams.otlp import WireError, json_of_request
-from streams.trace_files import Piece, Unreadable, read
+from streams.trace_files import Problem, TracesPiece, read
 
 
 class Sent(NamedTuple):
@@ -49,17 +49,17 @@ def produce(kafka: Kafka, files: Iterable[str]) -> Sent:
     return Sent(records, spans, topic.name)
 
 
-def _pieces(files: Iterable[str]) -> Iterable[Piece]:
+def _pieces(files: Iterable[str]) -> Iterable[TracesPiece]:
     try:
         for piece in (piece for name in files for piece in read(name)):
-            if isinstance(piece, Unreadable):
+            if isinstance(piece, Problem):
                 raise UserError(str(piece))
             yield piece
     except WireError as problem:
         raise UserError(str(problem)) from None
 
 
-def _send(producer: Producer, topic: InputTopic, piece: Piece, on_delivery: Any) -> None:
+def _send(producer: Producer, topic: InputTopic, piece: TracesPiece, on_delivery: Any) -> None:
     request = piece.request
     value = json_of_request(request) if topic.encoding == "otlp_json" else request.SerializeToString()
     while True:

@@ -1,8 +1,10 @@
-"""A real Apache Kafka for tests: one KRaft node on loopback, from its own jars."""
+"""A real Apache Kafka for tests: one KRaft node on loopback, from the jars of `scripts/kafka-jars`."""
 
 import base64
 import ctypes
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,7 +18,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 _SCRIPT = Path(__file__).parent.parent / "scripts" / "kafka-jars"
-_PATIENCE = 60.0
+_PATIENCE = 60.0  # seconds
+_SMALL_AND_QUICK = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_PORTS = range(
+    20_000, 32_000
+)  # below those that the kernel gives to clients, so that a stopped broker keeps its own
 _SETTINGS = """\
 process.roles=broker,controller
 node.id=1
@@ -32,6 +38,8 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=2
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
 message.max.bytes=16777216
 """
 
@@ -43,7 +51,7 @@ class Kafka:
         self.folder = folder
         self.port, self._controller = _free_ports(2)
         self.address = f"127.0.0.1:{self.port}"
-        self._jars = subprocess.run([_SCRIPT], check=True, capture_output=True, text=True).stdout.strip()
+        self._jars = subprocess.run([_SCRIPT], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         self._process: subprocess.Popen[bytes] | None = None
         self._format()
 
@@ -52,7 +60,7 @@ class Kafka:
         log = (self.folder / "kafka.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                self._java("kafka.Kafka"), stdout=log, stderr=log, preexec_fn=_die_with_parent
+                self._java("kafka.Kafka"), stdout=log, stderr=log, preexec_fn=die_with_parent
             )
         end = time.monotonic() + _PATIENCE
         while not self._answers():
@@ -80,7 +88,7 @@ class Kafka:
 
     def _java(self, main: str, *arguments: str) -> list[str]:
         settings = str(self.folder / "server.properties")
-        return ["java", "-Xmx512m", "-cp", f"{self._jars}/*", main, *arguments, settings]
+        return ["java", *_SMALL_AND_QUICK, "-cp", f"{self._jars}/*", main, *arguments, settings]
 
     def _answers(self) -> bool:
         client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
@@ -97,16 +105,15 @@ def create_topic(address: str, name: str, partitions: int) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    return list(itertools.islice(filter(_is_free, random.sample(_PORTS, len(_PORTS))), count))
 
 
-def _die_with_parent() -> None:
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def die_with_parent() -> None:
     """Have Linux kill this process when the one that started it dies, however it dies."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -1,0 +1,117 @@
+"""A stock OpenTelemetry Collector's Kafka exporter writes what BeTrace reads."""
+
+import contextlib
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from streams.otlp import request_of_json, request_of_proto
+from streams.trace_files import TracesPiece, read
+from tests.integration.processes import free_port, until
+from tests.kafka import Kafka, create_topic, die_with_parent
+
+TOP = Path(__file__).parent.parent.parent
+CONFIG = TOP / "deploy" / "collector" / "to-kafka.yaml"
+DATA = TOP / "tests" / "data"
+FILES = [DATA / "otel-demo" / "traces.json", DATA / "otlp-edge-cases" / "jaeger_otel_traces_01.json"]
+
+
+@pytest.fixture(scope="session")
+def otelcol() -> str:
+    """The Collector's path; building it takes minutes, once."""
+    return subprocess.run(
+        [TOP / "scripts" / "collector"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+
+
+@contextlib.contextmanager
+def collector(otelcol: str, log: Path, **settings: str) -> Iterator[str]:
+    """A running Collector; the address at which it takes OTLP over HTTP."""
+    address = f"127.0.0.1:{free_port()}"
+    listen = {"OTLP_HTTP_LISTEN": address, "OTLP_GRPC_LISTEN": f"127.0.0.1:{free_port()}"}
+    command = [otelcol, "--config", str(CONFIG), "--set", "service.telemetry.metrics.level=none"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | listen | settings,
+            stdout=output,
+            stderr=output,
+            preexec_fn=die_with_parent,
+        )
+    try:
+        yield address
+    except BaseException:
+        print(log.read_text()[-4000:])
+        raise
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def post(address: str, request: ExportTraceServiceRequest) -> bool | None:
+    """Send a request as OTLP over HTTP; None while nothing listens."""
+    headers = {"Content-Type": "application/x-protobuf"}
+    data = request.SerializeToString()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://{address}/v1/traces", data, headers)):
+            return True
+    except urllib.error.URLError:
+        return None
+
+
+def values(address: str, topic: str) -> Iterator[bytes]:
+    """The values in a topic of one partition, as they come."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": topic})
+    consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+    try:
+        while True:
+            message = until("a record arrives", lambda: consumer.poll(1))
+            assert not message.error()
+            yield message.value() or b""
+    finally:
+        consumer.close()
+
+
+def spans_in(request: ExportTraceServiceRequest) -> list[bytes]:
+    """Each span with its resource and scope."""
+    return [
+        b"".join(part.SerializeToString(deterministic=True) for part in (rs.resource, ss.scope, span))
+        for rs in request.resource_spans
+        for ss in rs.scope_spans
+        for span in ss.spans
+    ]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("encoding", "reader"), [("otlp_proto", request_of_proto), ("otlp_json", request_of_json)]
+)
+def test_what_a_stock_collector_writes_is_read_as_what_it_was_sent(
+    otelcol: str,
+    kafka: Kafka,
+    group: str,
+    tmp_path: Path,
+    encoding: str,
+    reader: Callable[[bytes], ExportTraceServiceRequest],
+) -> None:
+    topic = f"{group}.input"
+    create_topic(kafka.address, topic, 1)
+    sent = [part.request for file in FILES for part in read(str(file)) if isinstance(part, TracesPiece)]
+    expected = sorted(span for request in sent for span in spans_in(request))
+    settings = {"KAFKA_BROKERS": kafka.address, "KAFKA_TOPIC": topic, "KAFKA_ENCODING": encoding}
+    found: list[bytes] = []
+    with collector(otelcol, tmp_path / "collector.log", **settings) as address:
+        for request in sent:
+            until("the Collector takes spans", lambda request=request: post(address, request))  # type: ignore[misc]
+        for value in values(kafka.address, topic):
+            found += spans_in(reader(value))
+            if len(found) >= len(expected):
+                break
+    assert sorted(found) == expected
