@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import Betrace
+from streams.crash import POINTS
+from tests.integration.processes import Betrace, until
 from tests.kafka import Kafka, create_topic
 
 DATA = Path(__file__).parent.parent / "data" / "train-ticket"
@@ -65,5 +66,18 @@ def test_shuffled_doubled_and_with_a_killed_worker_they_find_the_same(betrace: B
         betrace.produce_shuffled(FILES, copies=2, seed=3, between=lambda: victim.send_signal(signal.SIGKILL))
         with betrace.start("worker"):
             betrace.settled(2 * SPANS)
+            violations = api.violations()
+    assert {(v["id"], v["ruleId"], v["traceId"]) for v in violations} == expected(betrace)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_crash_point_the_next_worker_finds_the_same(betrace: Betrace, point: str) -> None:
+    betrace.run("topics", "create")
+    with betrace.start("worker", WORKER_CRASH_AT=point) as victim, betrace.api() as api:
+        betrace.run("produce", *map(str, FILES))
+        until(f"the worker dies at {point}", victim.poll)
+        assert victim.returncode == -signal.SIGKILL
+        with betrace.start("worker"):
+            betrace.settled(SPANS)
             violations = api.violations()
     assert {(v["id"], v["ruleId"], v["traceId"]) for v in violations} == expected(betrace)
