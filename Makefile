@@ -1,10 +1,12 @@
 # `make help` says what there is.
-PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13; do \
+	$$each $(IS_NEW_ENOUGH) && echo $$each && break; done)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint fmt types imports unit integration bench lock clean
@@ -19,7 +21,7 @@ run: install ## start BeTrace on an embedded broker, with a made-up shop
 
 test: lint types imports unit integration ## everything that has to pass
 
-lint: $(DEV) ## ruff
+lint: $(DEV) ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
@@ -31,36 +33,39 @@ types: $(DEV) ## mypy, strict
 	$(BIN)/mypy
 
 imports: $(DEV) ## app → streams → dsl, and one home for each dependency
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 unit: $(DEV) ## tests without a broker of their own
 	$(BIN)/pytest tests --ignore tests/integration
 
-integration: $(DEV) ## tests on a real Apache Kafka
+integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
+	@scripts/kafka-jars >/dev/null
+	@scripts/collector >/dev/null
 	$(BIN)/pytest tests/integration
 
 bench: $(DEV) ## spans per CPU second of a worker, on a real Kafka that is started for it
 	$(BIN)/python -m bench
 
-lock: $(DEV) ## resolve the dependencies anew
-	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-header \
-		--group build -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-header \
-		--group build --group dev -o requirements-dev.lock
+LOCK := $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-header
+lock: $(DEV) ## pin what pyproject.toml asks for, keeping the pins that still fit
+	$(LOCK) --group build -o requirements.lock
+	$(LOCK) --group build --group dev -o requirements-dev.lock
 
 clean: ## remove what was built
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo "BeTrace needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(or $(PYTHON),false) $(IS_NEW_ENOUGH) || \
+		{ echo "BeTrace needs Python 3.11 or later; say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
-	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
+	@echo "installing what requirements.lock names into $(VENV)"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)
-	$(PIP) --require-hashes -r requirements-dev.lock
+	@echo "installing what requirements-dev.lock names into $(VENV)"
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
