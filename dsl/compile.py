@@ -202,7 +202,9 @@ class _Judging:
     def _pattern(self, pattern: Condition) -> Verdict:
         if not holds(pattern, self.run, {}):
             return self._outcome("not_applicable", ())
+        counted = self.run.mismatches  # finding the evidence looks again
         spans = _distinct(pattern.spans(self.run, {}))
+        self.run.mismatches = counted
         return self._outcome("violated", (self._make("pattern", {}, [("pattern", s) for s in spans], ()),))
 
     def _bindings(self, when: Condition) -> tuple[list[Env], bool]:
@@ -224,6 +226,7 @@ class _Judging:
             yield "never"
 
     def _violation(self, when: Condition, env: Env, broken: list[str]) -> Violation:
+        counted = self.run.mismatches  # finding the evidence looks again
         bound = [(alias, env[alias]) for alias in self.compiled.named]
         spans = bound or [("when", span) for span in _distinct(when.spans(self.run, {}))]
         missing: list[str] = []
@@ -234,6 +237,7 @@ class _Judging:
                 missing += clause.missing(self.run, env)
             else:
                 spans += [("never", span) for span in _distinct(clause.spans(self.run, env))]
+        self.run.mismatches = counted
         return self._make(broken[0], env, spans, tuple(missing))
 
     def _make(

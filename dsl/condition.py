@@ -346,6 +346,9 @@ def _field_of_selector(node: n.Compare, scope: Scope) -> Condition:
     """`payment.amount > 1000`: some such span satisfies it."""
     if isinstance(node.left, n.Name):
         base, _, last = node.left.text.rpartition(".")
+        if base.partition(".")[0] == "trace":
+            scope.wrong(node.left, f"not yet supported: '{node.left.text}'")
+            return _never(node)
         if not base:
             scope.wrong(node.left, f"'{last}' of which span? trace.has({last} {node.op} ...)")
             return _never(node)

@@ -6,6 +6,10 @@ from typing import Any
 
 from dsl.trace import Span, find
 
+# Words of the language that the grammar takes for names; as a name they are quoted.
+RESERVED = frozenset(
+    "all true false trace count sum avg min max p50 p90 p95 p99 distinct any root".split()  # noqa: SIM905
+)
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
 LATER = ("event.", "link.", "event:", "link:", "instrumentation:", "span:childCount")

@@ -1,6 +1,7 @@
 """From rule text to frozen nodes, by textX, which lives here alone."""
 
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from dsl import nodes as n
 
 MAX_SIZE = 64 * 1024  # bytes of a rule's text
 MAX_DEPTH = 64
+_FRAMES = 20_000  # that textX may take for so deep a text; Python allows 1,000
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|(?://|#)[^\n]*')
@@ -30,6 +32,8 @@ class ParseError(Exception):
 def parse(text: str) -> n.Condition:
     """Parse one rule text; ParseError when it cannot be."""
     _bound(text)
+    if sys.getrecursionlimit() < _FRAMES:
+        sys.setrecursionlimit(_FRAMES)
     try:
         model = _grammar().model_from_str(text)
     except TextXSyntaxError as problem:

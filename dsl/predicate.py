@@ -8,7 +8,7 @@ from typing import Any
 import re2
 
 from dsl import nodes as n
-from dsl.fields import INTRINSICS, Field, field_of
+from dsl.fields import INTRINSICS, RESERVED, Field, field_of
 from dsl.trace import Span, Trace
 from dsl.values import MISMATCH, as_boolean, as_number, compare, is_number, truthy
 
@@ -122,7 +122,7 @@ def operand(node: n.Node, scope: Scope) -> Operand:
     return Operand(lambda run, span, env: None)
 
 
-def right_operand(node: n.Node, scope: Scope) -> Operand:
+def right_operand(node: n.Node, scope: Scope) -> Operand:  # noqa: C901 one case a node
     """What stands right in a comparison: a literal, a bare word (a string), or a field."""
     match node:
         case n.Nested():
@@ -135,6 +135,8 @@ def right_operand(node: n.Node, scope: Scope) -> Operand:
             scope.wrong(node, f"'{text}' is a span: name one of its fields, as {text}.amount")
             return _constant(None)
         case n.Name(text=text) if "." not in text and ":" not in text:
+            if text in RESERVED:
+                scope.wrong(node, f"'{text}' is a word of the language: in quotes it is text")
             return _constant(text)
         case n.Name(text=text):
             first = text.partition(".")[0]
@@ -237,7 +239,10 @@ def _named(node: n.Name, scope: Scope) -> Operand:
 
 
 def _known(node: n.Node, text: str, scope: Scope) -> Field | None:
-    found = field_of(text)
+    found = None if text in RESERVED else field_of(text)
+    if text in RESERVED:
+        scope.wrong(node, f"'{text}' is a word of the language: in quotes it is a field")
+        return None
     if found is None and text.startswith(("event", "link", "instrumentation", "span:childCount")):
         scope.wrong(node, f"not yet supported: the field '{text}'")
     elif found is None:

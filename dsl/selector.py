@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dsl import nodes as n
+from dsl.fields import RESERVED
 from dsl.predicate import Env, Predicate, Run, Scope, predicate
 from dsl.trace import Span
 
@@ -68,16 +69,17 @@ def selector(node: n.Node, scope: Scope, *, aliased: bool = False, of_alias: boo
             return Selector(node.value)
         case n.Name():
             return _named(node, scope, of_alias)
-    scope.wrong(node, "a span or selector is needed here")
+    relation = isinstance(node, n.Relation)
+    scope.wrong(
+        node,
+        "not yet supported: a relation as a selector" if relation else "a span or selector is needed here",
+    )
     return Selector("")
 
 
 def argument(node: n.Node, scope: Scope) -> Selector:
     """The argument of `trace.has` and `count`: a selector if it is one as a whole, else of any span."""
-    if isinstance(node, n.Relation):
-        scope.wrong(node, "not yet supported: a relation as a selector")
-        return Selector("")
-    if is_selector(node):
+    if is_selector(node) or isinstance(node, n.Relation):
         return selector(node, scope)
     if isinstance(node, n.And | n.Or | n.Not) and _bare_names(node):
         scope.wrong(node, "names of spans cannot be joined here: trace.has(a) or trace.has(b)")
@@ -103,7 +105,7 @@ def _named(node: n.Name, scope: Scope, of_alias: bool) -> Selector:
         return selector(scope.lets[text], Scope(scope.lets, (), scope.problems, scope.keys))
     if text in ("any", "root"):
         return Selector(None, roots=text == "root")
-    if text.startswith("trace."):
+    if text.startswith("trace.") or text in RESERVED:
         scope.wrong(node, f"'{text}' is no span: write it in quotes if a span is called so")
     if ":" in text:
         scope.wrong(node, f"'{text}' is a field: any.where({text} == ...)")
