@@ -256,9 +256,14 @@ class Worker:
         return progress.time
 
     async def _start_of(self, tp: TP) -> int:
-        """The offset at which reading began: the committed one, or the first."""
+        """The offset at which reading began: the committed one, or the first.
+
+        The broker is asked: what Faust knows of it is not there until its recovery has ended. Records before
+        the committed offset are in blocks already, whoever read them.
+        """
         consumer: Any = self.app.consumer
-        committed = consumer._committed_offset[tp]
+        thread = consumer._thread
+        committed = await thread.call_thread(thread._consumer.committed, tp)
         earliest = (await consumer.earliest_offsets(tp))[tp]
         return int(max(committed or 0, earliest))
 
