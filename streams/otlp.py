@@ -1,28 +1,20 @@
 """Reads OTLP as it comes over the wire: protobuf, and JSON with its hexadecimal ids."""
 
 import base64
-import binascii
 import json
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-_ID_KEYS = frozenset({"traceId", "spanId", "parentSpanId"})
+from streams.otlp_json import Wrong, fields_of, kind_of, shortened
+
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
-_DEEPEST = 100  # messages within one another, at which protobuf's own readers stop
-_WRAPPERS = ("result", "trace")  # of Jaeger's and Tempo's query APIs
-_KEYS = ("resourceSpans", "resource_spans", "batches")  # the last is Tempo's
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
-_INTEGER = re.compile(r"-?[0-9]{1,20}")
-
-_Reader = Callable[[Any, int], Any]
-"""From a JSON value, that many messages deep, to what protobuf's classes take."""
+_ID_KEYS = frozenset({"traceId", "spanId", "parentSpanId"})
+_KEYS = ("resourceSpans", "resource_spans")
+_TEMPO_KEY = "batches"
 
 
 class WireError(Exception):
@@ -80,204 +72,33 @@ def json_value(data: bytes) -> object:
 
 
 def request_of_value(value: object) -> ExportTraceServiceRequest:
-    """Read a request from its parsed JSON, as `request_of_json` does."""
+    """Read a request from its parsed JSON, as `request_of_json` does.
+
+    So is what the query APIs answer of Tempo (`batches` or `trace`, ids in base64) and Jaeger (`result`).
+    """
     if not isinstance(value, dict):
-        raise WireError("not_otlp", f"{_kind(value)}, but OTLP/JSON is an object with resourceSpans")
-    value = _unwrapped(value)
-    key = _key(value)
-    if key is None and value:
-        raise WireError("not_otlp", f"JSON without resourceSpans; its keys: {_shortened(', '.join(value))}")
+        raise WireError("not_otlp", f"{kind_of(value)}, but OTLP/JSON is an object with resourceSpans")
+    inner, tempo = _unwrapped(value)
+    key = next((key for key in (*_KEYS, _TEMPO_KEY) if key in inner), None)
+    if key is None and inner:
+        raise WireError("not_otlp", f"JSON without resourceSpans; its keys: {shortened(', '.join(inner))}")
     try:
-        read = _REQUEST({"resourceSpans": value[key]} if key else {}, 0)
-    except _Wrong as problem:
+        fields = fields_of({"resourceSpans": inner[key]} if key else {}, tempo=tempo)
+    except Wrong as problem:
         path = problem.path.replace(".resourceSpans", key or "", 1)
         raise WireError("malformed", f"not OTLP/JSON: {path}: {problem}") from None
-    return ExportTraceServiceRequest(**read)
+    return ExportTraceServiceRequest(**fields)
 
 
-def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
-    wrapped = (value[key] for key in _WRAPPERS if isinstance(value.get(key), dict))
-    return value if _key(value) else next(wrapped, value)
-
-
-def _key(value: dict[str, Any]) -> str | None:
-    return next((key for key in _KEYS if key in value), None)
-
-
-class _Wrong(ValueError):
-    """A JSON value that is not what its field takes; the path is put together on the way out."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.path = ""
-
-    def under(self, step: str) -> "_Wrong":
-        self.path = step + self.path
-        return self
-
-
-def _kind(value: object) -> str:
-    return next((name for kind, name in _KINDS if isinstance(value, kind)), "null")
-
-
-_KINDS: Final = (
-    (bool, "a boolean"),
-    (int | float, "a number"),
-    (str, "a string"),
-    (list, "an array"),
-    (dict, "an object"),
-)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _wrong(value: object, wanted: str) -> _Wrong:
-    shown = f" ({_shortened(str(value))})" if isinstance(value, int | float | str) else ""
-    return _Wrong(f"{_kind(value)}{shown} instead of {wanted}")
-
-
-def _string(value: Any, _: int) -> str:
-    """A text. Half of a surrogate pair, which a text cut short in JavaScript ends with, becomes U+FFFD."""
-    if type(value) is not str:
-        raise _wrong(value, "a string")
-    return value if value.isascii() else _HALF_PAIR.sub("\ufffd", value)
-
-
-def _boolean(value: Any, _: int) -> bool:
-    if type(value) is not bool:
-        raise _wrong(value, "true or false")
-    return value
-
-
-def _integer(least: int, greatest: int) -> _Reader:
-    def read(value: Any, _: int) -> int:
-        number = value
-        if type(value) is str and _INTEGER.fullmatch(value):
-            number = int(value)
-        if type(value) is float and value.is_integer():
-            number = int(value)
-        if type(number) is not int:
-            raise _wrong(value, "an integer")
-        if not least <= number <= greatest:
-            raise _Wrong(f"{_shortened(str(value))} is not between {least} and {greatest}")
-        return number
-
-    return read
-
-
-def _double(value: Any, _: int) -> float:
-    try:
-        if type(value) in (float, int, str):
-            return float(value)
-    except (ValueError, OverflowError):
-        pass
-    raise _wrong(value, "a number")
-
-
-def _base64(value: Any, _: int) -> bytes:
-    try:
-        text = value.replace("-", "+").replace("_", "/")
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (AttributeError, ValueError):
-        raise _wrong(value, "base64") from None
-
-
-def _id(value: Any, _: int) -> bytes:
-    """The bytes that hexadecimal digits state; none, if they are not that."""
-    try:
-        return binascii.unhexlify(value)
-    except (ValueError, TypeError):
-        return b""
-
-
-def _parent_id(value: Any, depth: int) -> bytes:
-    """As `_id`, but never none by mistake, for that would make its span a root."""
-    return _id(value, depth) or (b"" if value == "" else b"\0")
-
-
-def _enum(descriptor: EnumDescriptor) -> _Reader:
-    numbers = {value.name: value.number for value in descriptor.values}
-    number = _integer(-(2**31), 2**31 - 1)
-
-    def read(value: Any, depth: int) -> Any:
-        named = numbers.get(value) if type(value) is str else None
-        return number(value, depth) if named is None else named
-
-    return read
-
-
-def _list(item: _Reader) -> _Reader:
-    def read(value: Any, depth: int) -> list[Any]:
-        if type(value) is not list:
-            raise _wrong(value, "an array")
-        found: list[Any] = []
-        try:
-            for each in value:
-                found.append(None if each is None else item(each, depth))
-        except _Wrong as problem:
-            raise problem.under(f"[{len(found)}]") from None
-        return [each for each in found if each is not None]
-
-    return read
-
-
-def _object(fields: Mapping[str, tuple[str, _Reader]]) -> _Reader:
-    def read(value: Any, depth: int) -> dict[str, Any]:
-        if type(value) is not dict:
-            raise _wrong(value, "an object")
-        if depth > _DEEPEST:
-            raise _Wrong("nested too deeply")
-        found = {}
-        key = ""
-        try:
-            for key, item in value.items():
-                if item is not None and key in fields:
-                    name, reader = fields[key]
-                    found[name] = reader(item, depth + 1)
-        except _Wrong as problem:
-            raise problem.under(f".{key}") from None
-        return found
-
-    return read
-
-
-def _message(descriptor: Descriptor) -> _Reader:
-    """A reader of JSON objects that state such a message; one for each kind, since some hold themselves."""
-    known = _MESSAGES.get(descriptor.full_name)
-    if known is not None:
-        return known
-    fields: dict[str, tuple[str, _Reader]] = {}
-    _MESSAGES[descriptor.full_name] = read = _object(fields)
-    for field in descriptor.fields:
-        reader = _list(_field(field)) if field.is_repeated else _field(field)
-        fields[field.name] = fields[field.json_name] = (field.name, reader)
-    return read
-
-
-def _field(field: FieldDescriptor) -> _Reader:
-    if field.message_type is not None:
-        return _message(field.message_type)
-    if field.enum_type is not None:
-        return _enum(field.enum_type)
-    return _IDS.get(field.name) or _SCALARS[field.type]
-
-
-_MESSAGES: Final[dict[str, _Reader]] = {}
-_IDS: Final[Mapping[str, _Reader]] = {"trace_id": _id, "span_id": _id, "parent_span_id": _parent_id}
-_SCALARS: Final[Mapping[int, _Reader]] = {
-    FieldDescriptor.TYPE_STRING: _string,
-    FieldDescriptor.TYPE_BYTES: _base64,
-    FieldDescriptor.TYPE_BOOL: _boolean,
-    FieldDescriptor.TYPE_DOUBLE: _double,
-    FieldDescriptor.TYPE_INT32: _integer(-(2**31), 2**31 - 1),
-    FieldDescriptor.TYPE_INT64: _integer(-(2**63), 2**63 - 1),
-    FieldDescriptor.TYPE_UINT32: _integer(0, 2**32 - 1),
-    FieldDescriptor.TYPE_FIXED32: _integer(0, 2**32 - 1),
-    FieldDescriptor.TYPE_FIXED64: _integer(0, 2**64 - 1),
-}
-_REQUEST = _message(ExportTraceServiceRequest.DESCRIPTOR)
+def _unwrapped(value: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The object with the spans, and whether Tempo wrote it."""
+    if any(key in value for key in _KEYS):
+        return value, False
+    if isinstance(value.get("result"), dict):
+        return value["result"], False
+    if isinstance(value.get("trace"), dict):
+        return value["trace"], True
+    return value, _TEMPO_KEY in value
 
 
 def json_of_request(request: ExportTraceServiceRequest) -> bytes:

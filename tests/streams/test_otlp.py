@@ -1,3 +1,4 @@
+import base64
 import contextlib
 import json
 import math
@@ -11,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from streams.otlp import WireError, request_of_json, request_of_proto, span_problem
+from streams.otlp import WireError, json_of_request, request_of_json, request_of_proto, span_problem
 
 TRACE, SPAN = "5B8EFFF798038103D269B633813FC60C", "EEE19B7EC3C1B174"
 
@@ -167,6 +168,17 @@ def test_what_tempo_and_jaeger_export_is_read(text: bytes) -> None:
     assert request_of_json(text).resource_spans[0].scope_spans[0].spans[0].name == "x"
 
 
+@pytest.mark.parametrize("envelope", ['{"batches": %s}', '{"trace": {"resourceSpans": %s}}'])
+def test_ids_may_be_base64_only_where_tempo_answers(envelope: str) -> None:
+    ids = [base64.b64encode(bytes.fromhex(id_)).decode() for id_ in (TRACE, SPAN, SPAN)]
+    fields = dict(zip(("traceId", "spanId", "parentSpanId"), ids, strict=True))
+    spans = json.dumps([{"scopeSpans": [{"spans": [fields, {"traceId": TRACE, "spanId": "?"}]}]}])
+    span, hexadecimal = request_of_json((envelope % spans).encode()).resource_spans[0].scope_spans[0].spans
+    assert (span.trace_id, span.span_id) == (bytes.fromhex(TRACE), span.parent_span_id)
+    assert (hexadecimal.trace_id, hexadecimal.span_id) == (span.trace_id, b"")
+    assert span_of(**fields).trace_id == b""
+
+
 @pytest.mark.parametrize("text", [b"{}", b'{"resourceSpans": []}', b'{"resourceSpans": null}'])
 def test_a_request_without_spans_is_empty(text: bytes) -> None:
     assert not request_of_json(text).resource_spans
@@ -278,6 +290,16 @@ def test_what_protobuf_writes_as_json_is_read_back(value: AnyValue, name: str, t
     for style in (False, True):
         text = json_format.MessageToJson(request, preserving_proto_field_name=style)
         assert request_of_json(text.encode()) == request
+
+
+@given(values, st.binary(max_size=20), st.integers(0, 5))
+def test_what_is_written_as_json_is_read_back(value: AnyValue, id_: bytes, kind: int) -> None:
+    span = Span(trace_id=id_, span_id=id_, parent_span_id=id_, kind=kind)  # type: ignore[arg-type]
+    span.links.add(trace_id=id_, span_id=id_)
+    span.attributes.add(key="traceId").value.CopyFrom(value)
+    request = ExportTraceServiceRequest()
+    request.resource_spans.add().scope_spans.add().spans.append(span)
+    assert request_of_json(json_of_request(request)) == request
 
 
 keys = [
