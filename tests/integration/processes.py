@@ -62,9 +62,20 @@ class Api:
             return None
         return True
 
-    def violations(self) -> list[dict[str, Any]]:
-        """All open violations, page by page, once the index has caught up."""
+    def violations(self, count: int) -> list[dict[str, Any]]:
+        """All open violations, once there are that many: they are published after the account tells of them."""
+
+        def look() -> list[dict[str, Any]] | None:
+            found = self.all_violations()
+            return found if len(found) >= count else None
+
+        found = until(f"{count} violations are there", look)
         until("the index catches up", self.ready)
+        assert len(self.all_violations()) == len(found)
+        return found
+
+    def all_violations(self) -> list[dict[str, Any]]:
+        """All open violations that there are now, page by page."""
         found: list[dict[str, Any]] = []
         cursor = ""
         while True:
