@@ -63,7 +63,7 @@ class Api:
         return True
 
     def violations(self, count: int) -> list[dict[str, Any]]:
-        """All open violations, once there are that many: they are published after the account tells of them."""
+        """All open violations, once there are that many: publishing comes after accounting."""
 
         def look() -> list[dict[str, Any]] | None:
             found = self.all_violations()
