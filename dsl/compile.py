@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dsl import nodes as n
@@ -12,7 +12,7 @@ from dsl.parse import parse
 from dsl.predicate import Env, LimitReached, Problem, Run, Scope
 from dsl.rule import Rule
 from dsl.trace import Span, Trace
-from dsl.verdict import MAX_EVIDENCE, Evidence, Verdict, Violation, violation_id
+from dsl.verdict import MAX_EVIDENCE, Came, Evidence, Verdict, Violation, violation_id
 
 MAX_COMBINATIONS = 10_000
 MAX_VIOLATIONS = 100
@@ -51,14 +51,17 @@ class RuleSet:
         """Those it judges by."""
         return tuple(each.rule for each in self.compiled)
 
-    def judge(self, trace: Trace, *, every: bool = False) -> list[Verdict]:
-        """One verdict a rule; unless `every`, rules none of whose spans is there are left out."""
+    def judge(self, trace: Trace, *, every: bool = False, recorded: bool = False) -> list[Verdict]:
+        """One verdict a rule; unless `every`, rules none of whose spans is there are left out.
+
+        `recorded` puts into each verdict what every condition came to, for explaining it.
+        """
         if every:
-            return [_judge(each, trace, self.max_steps) for each in self.compiled]
+            return [_judge(each, trace, self.max_steps, recorded) for each in self.compiled]
         chosen = set(self.always)
         for name in trace.by_name:
             chosen.update(self.by_name.get(name, ()))
-        return [_judge(self.compiled[number], trace, self.max_steps) for number in sorted(chosen)]
+        return [_judge(self.compiled[number], trace, self.max_steps, recorded) for number in sorted(chosen)]
 
 
 def compile_rules(rules: Iterable[Rule], *, max_steps: int = 1_000_000) -> RuleSet:
@@ -157,13 +160,16 @@ def _needs(node: n.Node, lets: dict[str, n.Node]) -> frozenset[str] | None:  # n
     return None
 
 
-def _judge(compiled: Compiled, trace: Trace, max_steps: int) -> Verdict:
+def _judge(compiled: Compiled, trace: Trace, max_steps: int, recorded: bool) -> Verdict:
     rule = compiled.rule
     if rule.on_incomplete == "skip" and not trace.complete:
         return Verdict(rule, "skipped", trace.complete)
     run = Run(trace, max_steps)
     try:
-        verdict = _Judging(compiled, run).verdict()
+        judging = _Judging(compiled, run)
+        verdict = judging.verdict()
+        if recorded:
+            return replace(verdict, record=tuple(judging.record()))
     except LimitReached:
         return Verdict(rule, "error", trace.complete, reason="limit", mismatches=run.mismatches)
     except Exception as problem:  # a rule that raises harms no other
@@ -198,6 +204,16 @@ class _Judging:
                 return Verdict(self.compiled.rule, "error", self.run.trace.complete, reason="limit")
             return self._outcome("satisfied", ())
         return self._outcome("violated", tuple(violations), cut)
+
+    def record(self) -> Iterator[Came]:
+        """What each condition came to: of `when` and a pattern once, of the others for each binding."""
+        when = self.compiled.clause("when")
+        bindings = self._bindings(when)[0][:MAX_VIOLATIONS] if when is not None else []
+        for kind, clause in self.compiled.clauses:
+            for env in bindings if kind in ("always", "never") else [{}]:
+                bound = tuple(env.items())
+                for text, held in clause.record(self.run, env):
+                    yield Came(kind, bound, text, held)
 
     def _pattern(self, pattern: Condition) -> Verdict:
         if not holds(pattern, self.run, {}):

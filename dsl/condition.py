@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 from dsl import nodes as n
 from dsl.format import formatted
-from dsl.predicate import Env, Operand, Read, Run, Scope, comparer, operand
+from dsl.predicate import Env, Operand, Read, Run, Scope, comparer, operand, predicate
 from dsl.selector import Selector, argument, is_selector, selector
 from dsl.trace import Span
+from dsl.values import truthy
 
 
 class Condition(Protocol):
@@ -274,8 +275,6 @@ def comparison(node: n.Compare, scope: Scope) -> Condition:
     if any(isinstance(side, n.Call) for side in (node.left, node.right)):
         return _counts(node, scope)
     if _alias_field(node.left, scope) is not None:
-        from dsl.predicate import predicate
-
         test = predicate(node, scope)
         return Says(lambda run, env: test(run, run.trace.spans[0], env), formatted(node))
     if isinstance(node.left, n.Name | n.Bracket) and not isinstance(node.right, n.Name):
@@ -372,8 +371,6 @@ def _alias_field(node: n.Node, scope: Scope) -> Operand | None:
 
 
 def _truthy(read: Read, run: Run, env: Env) -> bool:
-    from dsl.values import truthy
-
     return truthy(read(run, run.trace.spans[0], env))
 
 

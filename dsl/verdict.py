@@ -35,12 +35,12 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What one condition came to, for one binding: printed by explain, never evaluated again."""
+    """What one condition of a clause came to, for one binding of the spans that `when` names."""
 
     clause: str
+    bound: tuple[tuple[str, Span], ...]
     text: str
     holds: bool
-    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,3 +188,16 @@ def test_an_empty_trace_is_judged() -> None:
     assert rule is not None
     assert compile_rule(rule).rule.id == "x"
     assert compile_rules([rule]).judge(Trace.of([]))[0].outcome == "violated"
+
+
+def test_a_verdict_can_record_what_each_condition_came_to() -> None:
+    text = "when { a as x } always { b and not c }"
+    rule, _ = rule_of({"id": "x", "condition": text}, version=1, source="api")
+    assert rule is not None
+    spans = [{"id": f"a{n}", "name": "a", "start": f"{n}ms"} for n in range(2)] + [{"name": "b"}]
+    (verdict,) = compile_rules([rule]).judge(trace_of(spans), recorded=True)
+    told = [
+        (came.clause, [alias for alias, _ in came.bound], came.text, came.holds) for came in verdict.record
+    ]
+    always = [("always", ["x"], "b", True), ("always", ["x"], "not c", True), ("always", ["x"], "c", False)]
+    assert told == [("when", [], "a as x", True), *always, *always]
