@@ -22,6 +22,7 @@ from streams.kafka import faust_credentials
 from streams.partition import Partition
 from streams.producer import Producer
 from streams.publish import Publisher
+from streams.sequence import Sequence
 from streams.table import STORE_OPTIONS, PartitionStore, Revoked
 from streams.topics import Topics
 from streams.transport import Transport
@@ -95,6 +96,7 @@ class Worker:
     _failed: asyncio.Event = field(default_factory=asyncio.Event)
     _inputs_set: frozenset[str] = frozenset()
     _input_partitions: dict[str, int] = field(default_factory=dict)
+    _sequence: Sequence = field(default_factory=Sequence)
     _looked: int = 0
     _moved: tuple[int, int] = (0, 0)  # the slowest clock, and when it came to stand there (ms)
     _inputs: frozenset[TP] = frozenset()
@@ -169,12 +171,27 @@ class Worker:
     async def _ingest(self, stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
+            if not await self._in_sequence(event):
+                continue
             self.unread.input -= len(message.value or b"")
             time = None if message.timestamp is None else round(message.timestamp * 1000)
             source = Source(message.topic, message.partition)
             self.ingest.add(Record(source, message.offset, time, message.key, message.value), event.ack)
             if self.ingest.full:
                 await self._guarded(self.ingest.flush())
+
+    async def _in_sequence(self, event: EventT[Any]) -> bool:
+        """Whether to take a record now; if one before it was passed over, go back to that one."""
+        source = Source(event.message.topic, event.message.partition)
+        tp = TP(*source)
+        if source not in self._sequence.wanted:
+            self._sequence.wanted[source] = await self._start_of(tp)
+        verdict = self._sequence.judge(source, event.message.offset)
+        if verdict == "seek":
+            wanted = self._sequence.wanted[source]
+            log.warning("offset %s of %s came before %s: reading again", event.message.offset, tp, wanted)
+            await self.app.consumer.seek(tp, wanted)
+        return verdict == "take"
 
     async def _flush_often(self) -> None:
         while not self.app.should_stop:
@@ -292,7 +309,8 @@ class Worker:
 
     async def _group(self, stream: Any) -> None:
         async for event in stream.noack().events():
-            await self._guarded(self._apply(event))
+            if await self._in_sequence(event):
+                await self._guarded(self._apply(event))
 
     async def _apply(self, event: EventT[Any]) -> None:
         message = event.message
@@ -335,6 +353,7 @@ class Worker:
             owned.partition.group.clear()
         self.owned.clear()
         self.ingest.reset()
+        self._sequence.clear()
         self.unread.blocks = 0
         self._inputs = frozenset()
 
