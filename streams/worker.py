@@ -264,13 +264,20 @@ class Worker:
         """The greatest record time ingested, or the last time at which the end then known was reached."""
         progress = self.ingest.progress.setdefault(source, Progress())
         if progress.next_offset is None:
-            progress.next_offset = await self._start_of(TP(*source))
+            progress.next_offset = await self._begin(source)
         if progress.next_offset >= end or progress.asked is None:
             progress.asked = (asked, end)
         when, wanted = progress.asked
         if progress.next_offset >= wanted:
             progress.time, progress.asked = max(progress.time, when), None
         return progress.time
+
+    async def _begin(self, source: Source) -> int:
+        """Where reading begins, sought if nothing came yet: without a commit Faust goes on where it was."""
+        start = await self._start_of(TP(*source))
+        if source not in self._sequence.wanted:
+            await self.app.consumer.seek(TP(*source), start)
+        return start
 
     async def _start_of(self, tp: TP) -> int:
         """The offset at which reading began: the committed one, or the first.

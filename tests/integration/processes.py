@@ -126,6 +126,13 @@ class Betrace:
             process.wait(30)
 
     @contextlib.contextmanager
+    def worker(self) -> Iterator[Api]:
+        """A running worker, by what it shows of itself over HTTP."""
+        address = f"127.0.0.1:{free_port()}"
+        with self.start("worker", METRICS_LISTEN=address):
+            yield Api(f"http://{address}")
+
+    @contextlib.contextmanager
     def api(self) -> Iterator[Api]:
         """A running API on a free port."""
         address = f"127.0.0.1:{free_port()}"
