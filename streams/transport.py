@@ -1,9 +1,11 @@
-"""Faust's Kafka transport, with the one consumer setting that it does not offer."""
+"""Faust's Kafka transport, with what it does not do at a rebalance put right (`docs/architecture.md`)."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, Message
 
 _FETCH_WAIT = 100  # ms; Faust's 1,500 hold up what shares the connection, such as asking for end offsets
 
@@ -14,13 +16,53 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = _FETCH_WAIT
         return consumer
 
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Where each assigned partition is read from; a changelog's place is left to Faust's recovery."""
+        places: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
+        return places
+
+    async def _seek_to_committed(self) -> Mapping[TP, Any]:
+        """Seek to the committed offset, and where there is none to the first.
+
+        Faust leaves a partition without a commit where it stands, past records that were fetched but dropped
+        because they came while the flow was suspended.
+        """
+        consumer = self._ensure_consumer()
+        places: dict[TP, Any] = dict(await consumer.seek_to_committed())
+        tables = self.app.tables.changelog_topics
+        fresh = [tp for tp, offset in places.items() if not offset and tp.topic not in tables]
+        for tp, offset in (await consumer.beginning_offsets(fresh)).items():
+            consumer.seek(tp, offset)
+            places[tp] = offset
+        return places
+
 
 class _Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    def on_buffer_drop(self, tp: TP) -> None:
+        """The buffer has room again: go on reading, unless the partition is paused for another reason."""
+        if tp in self._paused_partitions:
+            self._buffered_partitions.discard(tp)
+        else:
+            super().on_buffer_drop(tp)
+
+    def ack(self, message: Message) -> bool:
+        """Count a record as done, if it was read since the last rebalance: else it is read again."""
+        return message.generation_id == self.app.consumer_generation_id and super().ack(message)
+
+    async def start_of(self, tp: TP) -> int:
+        """The offset from which a partition is read: the committed one, or the first.
+
+        The broker is asked: what Faust knows of commits is not there until its recovery has ended.
+        """
+        thread = self._thread
+        committed = await thread.call_thread(thread._ensure_consumer().committed, tp)
+        return int(committed or (await self.earliest_offsets(tp))[tp])
+
 
 class Transport(driver.Transport):
-    """`kafka://` with short waits for data."""
+    """`kafka://` with short waits for data, and no record passed over at a rebalance."""
 
     Consumer: ClassVar[type[driver.Consumer]] = _Consumer

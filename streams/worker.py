@@ -22,7 +22,6 @@ from streams.kafka import faust_credentials
 from streams.partition import Partition
 from streams.producer import Producer
 from streams.publish import Publisher
-from streams.sequence import Sequence
 from streams.table import STORE_OPTIONS, PartitionStore, Revoked
 from streams.topics import Topics
 from streams.transport import Transport
@@ -96,7 +95,7 @@ class Worker:
     _failed: asyncio.Event = field(default_factory=asyncio.Event)
     _inputs_set: frozenset[str] = frozenset()
     _input_partitions: dict[str, int] = field(default_factory=dict)
-    _sequence: Sequence = field(default_factory=Sequence)
+    _assignment: int = 0  # how many rebalances began
     _looked: int = 0
     _moved: tuple[int, int] = (0, 0)  # the slowest clock, and when it came to stand there (ms)
     _inputs: frozenset[TP] = frozenset()
@@ -171,27 +170,12 @@ class Worker:
     async def _ingest(self, stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
-            if not await self._in_sequence(event):
-                continue
             self.unread.input -= len(message.value or b"")
             time = None if message.timestamp is None else round(message.timestamp * 1000)
             source = Source(message.topic, message.partition)
             self.ingest.add(Record(source, message.offset, time, message.key, message.value), event.ack)
             if self.ingest.full:
                 await self._guarded(self.ingest.flush())
-
-    async def _in_sequence(self, event: EventT[Any]) -> bool:
-        """Whether to take a record now; if one before it was passed over, go back to that one."""
-        source = Source(event.message.topic, event.message.partition)
-        tp = TP(*source)
-        if source not in self._sequence.wanted:
-            self._sequence.wanted[source] = await self._start_of(tp)
-        verdict = self._sequence.judge(source, event.message.offset)
-        if verdict == "seek":
-            wanted = self._sequence.wanted[source]
-            log.warning("offset %s of %s came before %s: reading again", event.message.offset, tp, wanted)
-            await self.app.consumer.seek(tp, wanted)
-        return verdict == "take"
 
     async def _flush_often(self) -> None:
         while not self.app.should_stop:
@@ -209,8 +193,11 @@ class Worker:
         sources = [Source(tp.topic, tp.partition) for tp in sorted(self._inputs)]
         if not sources:
             return
+        assignment = self._assignment
         asked, ends = self._now_ms(), await self._end_offsets(sources)
         watermarks = {source: await self._watermark(source, asked, ends[source]) for source in sources}
+        if assignment != self._assignment:
+            return
         self._align(watermarks)
         self._show(watermarks, ends)
         flushed = self.ingest.take()
@@ -264,32 +251,14 @@ class Worker:
         """The greatest record time ingested, or the last time at which the end then known was reached."""
         progress = self.ingest.progress.setdefault(source, Progress())
         if progress.next_offset is None:
-            progress.next_offset = await self._begin(source)
+            consumer: Any = self.app.consumer
+            progress.next_offset = await consumer.start_of(TP(*source))
         if progress.next_offset >= end or progress.asked is None:
             progress.asked = (asked, end)
         when, wanted = progress.asked
         if progress.next_offset >= wanted:
             progress.time, progress.asked = max(progress.time, when), None
         return progress.time
-
-    async def _begin(self, source: Source) -> int:
-        """Where reading begins, sought if nothing came yet: without a commit Faust goes on where it was."""
-        start = await self._start_of(TP(*source))
-        if source not in self._sequence.wanted:
-            await self.app.consumer.seek(TP(*source), start)
-        return start
-
-    async def _start_of(self, tp: TP) -> int:
-        """The offset at which reading began: the committed one, or the first.
-
-        The broker is asked: what Faust knows of it is not there until its recovery has ended. Records before
-        the committed offset are in blocks already, whoever read them.
-        """
-        consumer: Any = self.app.consumer
-        thread = consumer._thread
-        committed = await thread.call_thread(thread._consumer.committed, tp)
-        earliest = (await consumer.earliest_offsets(tp))[tp]
-        return int(max(committed or 0, earliest))
 
     def _align(self, watermarks: dict[Source, int]) -> None:
         """Pause the input partitions that run more than `max_wait` ahead of the slowest one."""
@@ -316,8 +285,7 @@ class Worker:
 
     async def _group(self, stream: Any) -> None:
         async for event in stream.noack().events():
-            if await self._in_sequence(event):
-                await self._guarded(self._apply(event))
+            await self._guarded(self._apply(event))
 
     async def _apply(self, event: EventT[Any]) -> None:
         message = event.message
@@ -336,31 +304,36 @@ class Worker:
 
     async def _own(self, number: int, offset: int) -> "Owned":
         owned = self.owned.get(number)
-        if owned is None:
-            while not self.rules_ready():
-                await asyncio.sleep(0.05)
-            store = PartitionStore(self._table, number, self._producer)
-            group = Group(self.config.windows, self.config.limits, self.load)
-            partition = await Partition.open(
-                store, offset, group, Judge(self.rules, self.now), self.crash, self._inputs_set
-            )
-            names = Topics(self.config.kafka.group)
-            publisher = Publisher(self._producer, names.violations, self.crash, self._fail, self.now)
-            publisher.start()
-            owned = self.owned[number] = Owned(store, partition, publisher)
+        return await self._open(number, offset) if owned is None else owned
+
+    async def _open(self, number: int, offset: int) -> "Owned":
+        assignment = self._assignment
+        while not self.rules_ready():
+            await asyncio.sleep(0.05)
+        store = PartitionStore(self._table, number, self._producer)
+        group = Group(self.config.windows, self.config.limits, self.load)
+        judge = Judge(self.rules, self.now)
+        partition = await Partition.open(store, offset, group, judge, self.crash, self._inputs_set)
+        if assignment != self._assignment:
+            group.clear()
+            raise Revoked
+        names = Topics(self.config.kafka.group)
+        publisher = Publisher(self._producer, names.violations, self.crash, self._fail, self.now)
+        publisher.start()
+        owned = self.owned[number] = Owned(store, partition, publisher)
         return owned
 
     # Faust
 
     async def _on_revoked(self, _revoked: set[TP]) -> None:
         """Everything is assigned anew: what is not written is dropped, and read again by the next owner."""
+        self._assignment += 1
         for owned in self.owned.values():
             owned.store.owned = False
             owned.publisher.stop()
             owned.partition.group.clear()
         self.owned.clear()
         self.ingest.reset()
-        self._sequence.clear()
         self.unread.blocks = 0
         self._inputs = frozenset()
 
