@@ -9,7 +9,7 @@ PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13; do \
 	$$each $(IS_NEW_ENOUGH) && echo $$each && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint fmt types imports unit integration kill bench lock clean
+.PHONY: help install run test lint fmt types imports unit integration bench lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -41,10 +41,7 @@ unit: $(DEV) ## tests without a broker of their own
 integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
 	@scripts/kafka-jars >/dev/null
 	@scripts/collector >/dev/null
-	$(BIN)/pytest tests/integration -m "not kill"
-
-kill: $(DEV) ## tests that kill workers: not yet dependable, see docs/architecture.md
-	$(BIN)/pytest tests/integration -m kill
+	$(BIN)/pytest tests/integration
 
 bench: $(DEV) ## spans per CPU second of a worker, on a real Kafka that is started for it
 	$(BIN)/python -m bench

@@ -1,11 +1,15 @@
-"""Faust's Kafka transport, with what it does not do at a rebalance put right (`docs/architecture.md`)."""
+"""Faust as this project needs it: its settings, and what it gets wrong at a rebalance put right."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import faust
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
+
+from streams.config import Config
+from streams.kafka import faust_credentials
 
 _FETCH_WAIT = 100  # ms; Faust's 1,500 hold up what shares the connection, such as asking for end offsets
 
@@ -66,3 +70,37 @@ class Transport(driver.Transport):
     """`kafka://` with short waits for data, and no record passed over at a rebalance."""
 
     Consumer: ClassVar[type[driver.Consumer]] = _Consumer
+
+
+def faust_app(config: Config) -> faust.App:
+    """A Faust app with the defaults that bite put right (`docs/architecture.md`)."""
+    kafka = config.kafka
+    app = faust.App(
+        kafka.group,
+        broker=[f"kafka://{broker}" for broker in kafka.brokers],
+        broker_credentials=faust_credentials(kafka),
+        broker_session_timeout=10,
+        broker_heartbeat_interval=2,
+        broker_request_timeout=30,
+        broker_commit_interval=1,
+        broker_commit_every=100,
+        broker_max_poll_records=100,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 * 2**20,
+        stream_buffer_maxsize=64,
+        stream_wait_empty=False,
+        stream_recovery_delay=0,
+        store="rocksdb://",
+        datadir=str(config.data_dir),
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=kafka.partitions,
+        topic_replication_factor=kafka.replication_factor,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+        autodiscover=False,
+        loghandlers=[],
+    )
+    app.transport = Transport(app.conf.broker_consumer, app)
+    return app

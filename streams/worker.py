@@ -10,27 +10,25 @@ import faust
 from faust.types import TP, EventT
 
 from streams import metrics
-from streams.admin import partition_counts
-from streams.block import TICK, Counts, Source, Tick
+from streams.block import TICK, Source
 from streams.config import Config
 from streams.crash import CrashPoints
 from streams.embedded import UNREAD_BYTES
 from streams.group import Group, Load
-from streams.ingest import DeadLetter, Ingest, Progress, Record
+from streams.ingest import DeadLetter, Ingest, Record
+from streams.inputs import Inputs
 from streams.judge import Judge, Rules
-from streams.kafka import faust_credentials
 from streams.partition import Partition
 from streams.producer import Producer
 from streams.publish import Publisher
 from streams.table import STORE_OPTIONS, PartitionStore, Revoked
 from streams.topics import Topics
-from streams.transport import Transport
+from streams.transport import faust_app
 
 log = logging.getLogger("betrace.worker")
 
 _LINGER = 0.1  # seconds that a record waits for others before its block is sent
 _STALLED = 20.0  # seconds without a move of the clock that say that an input partition has no owner
-_METADATA_NS = 30 * 10**9  # ns between looks at the input topics' numbers of partitions
 
 
 @dataclass(slots=True)
@@ -89,23 +87,18 @@ class Worker:
     problem: BaseException | None = None
     unread: Unread = field(init=False)
     ingest: Ingest = field(init=False)
+    inputs: Inputs = field(init=False)
     app: faust.App = field(init=False)
     _producer: Producer = field(init=False)
     _table: Any = field(init=False)
     _failed: asyncio.Event = field(default_factory=asyncio.Event)
-    _inputs_set: frozenset[str] = frozenset()
-    _input_partitions: dict[str, int] = field(default_factory=dict)
     _assignment: int = 0  # how many rebalances began
-    _looked: int = 0
     _moved: tuple[int, int] = (0, 0)  # the slowest clock, and when it came to stand there (ms)
-    _inputs: frozenset[TP] = frozenset()
-    _paused: frozenset[TP] = frozenset()
 
     def __post_init__(self) -> None:
         self._producer = Producer(self.config.kafka)
         self.unread = Unread(self.config.kafka.embedded)
         names = Topics(self.config.kafka.group)
-        self._inputs_set = frozenset(topic.name for topic in self.config.kafka.input_topics)
         encodings = {topic.name: topic.encoding for topic in self.config.kafka.input_topics}
         self.ingest = Ingest(
             _Sends(self._producer, names, self.unread),
@@ -116,6 +109,9 @@ class Worker:
             self._now_ms,
         )
         self.app = faust_app(self.config)
+        self.inputs = Inputs(
+            self.config, self.ingest, self._producer, lambda: self.app.consumer, self._now_ms
+        )
         self._table = self.app.Table(
             "state",
             key_type=bytes,
@@ -134,7 +130,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; raises what made the worker unable to go on."""
-        await self._look_at_inputs()
+        await self.inputs.look()
         await self._producer.start()
         await self.app.start()
         try:
@@ -157,7 +153,7 @@ class Worker:
         """None when spans are judged; else what is waited for."""
         if not self.rules_ready():
             return "the rules log is being read"
-        if not self.owned and not self._inputs:
+        if not self.owned and not self.inputs.owned:
             return "no partition is assigned, or the state is being recovered"
         for number, owned in sorted(self.owned.items()):
             if unknown := owned.partition.state.clock.unknown():
@@ -188,38 +184,12 @@ class Worker:
             await self._guarded(self._tick())
 
     async def _tick(self) -> None:
-        """Tell every group partition how far the input partitions of this worker are."""
-        await self._look_at_inputs()
-        sources = [Source(tp.topic, tp.partition) for tp in sorted(self._inputs)]
-        if not sources:
-            return
-        assignment = self._assignment
-        asked, ends = self._now_ms(), await self._end_offsets(sources)
-        watermarks = {source: await self._watermark(source, asked, ends[source]) for source in sources}
-        if assignment != self._assignment:
-            return
-        self._align(watermarks)
-        self._show(watermarks, ends)
-        flushed = self.ingest.take()
-        told: dict[Source, list[Counts]] = {}
-        for record in flushed:
-            told.setdefault(record.source, []).append(record.counts)
-        sent = [
-            await self._send_tick(number, watermarks, told) for number in range(self.config.kafka.partitions)
-        ]
-        for future in sent:
-            await future
-        for record in flushed:
-            record.acknowledge()
+        clocks = [owned.partition.state.clock for owned in self.owned.values()]
+        known = [slowest[1] for clock in clocks if (slowest := clock.slowest())]
+        await self.inputs.tick(min(known, default=None))
+        self._show()
 
-    def _show(self, watermarks: dict[Source, int], ends: dict[Source, int]) -> None:
-        """Metrics of how far this worker is."""
-        now = self._now_ms()
-        for source, time in watermarks.items():
-            metrics.CLOCK_LAG.labels(*source).set((now - time) / 1000)
-            metrics.CONSUMER_LAG.labels(*source).set(
-                ends[source] - (self.ingest.progress[source].next_offset or 0)
-            )
+    def _show(self) -> None:
         metrics.IN_FLIGHT.set(self.load.traces)
         metrics.STATE_BYTES.set(sum(owned.partition.kept_bytes for owned in self.owned.values()))
         metrics.CLOCK_STALLED.set(self.stalled())
@@ -231,55 +201,6 @@ class Worker:
         if not clocks or slowest != self._moved[0]:
             self._moved = (slowest, now)
         return (now - self._moved[1]) / 1000
-
-    async def _send_tick(
-        self, partition: int, watermarks: dict[Source, int], told: dict[Source, list[Counts]]
-    ) -> Awaitable[object]:
-        """A tick; the counts of an input partition go to one group partition alone."""
-        of = self.config.kafka.partitions
-        counts = {source: c for source, c in told.items() if source.partition % of == partition}
-        tick = Tick(watermarks, self._input_partitions, counts)
-        return await self._producer.send(
-            Topics(self.config.kafka.group).spans, tick.encode(), partition=partition
-        )
-
-    async def _end_offsets(self, sources: list[Source]) -> dict[Source, int]:
-        ends = await self.app.consumer.highwaters(*(TP(*source) for source in sources))
-        return {Source(tp.topic, tp.partition): end for tp, end in ends.items()}
-
-    async def _watermark(self, source: Source, asked: int, end: int) -> int:
-        """The greatest record time ingested, or the last time at which the end then known was reached."""
-        progress = self.ingest.progress.setdefault(source, Progress())
-        if progress.next_offset is None:
-            consumer: Any = self.app.consumer
-            progress.next_offset = await consumer.start_of(TP(*source))
-        if progress.next_offset >= end or progress.asked is None:
-            progress.asked = (asked, end)
-        when, wanted = progress.asked
-        if progress.next_offset >= wanted:
-            progress.time, progress.asked = max(progress.time, when), None
-        return progress.time
-
-    def _align(self, watermarks: dict[Source, int]) -> None:
-        """Pause the input partitions that run more than `max_wait` ahead of the slowest one."""
-        slowest = [s for o in self.owned.values() if (s := o.partition.state.clock.slowest())]
-        if not slowest:
-            return
-        limit = min(time for _, time in slowest) + round(self.config.windows.max_wait * 1000)
-        ahead = frozenset(TP(*source) for source, time in watermarks.items() if time > limit)
-        if ahead - self._paused:
-            self.app.consumer.pause_partitions(ahead - self._paused)
-        if self._paused - ahead:
-            self.app.consumer.resume_partitions(self._paused - ahead)
-        self._paused = ahead
-
-    async def _look_at_inputs(self) -> None:
-        """Learn the numbers of partitions of the input topics, at the start and now and then."""
-        if self.now() < self._looked + _METADATA_NS:
-            return
-        self._looked = self.now()
-        found = await asyncio.to_thread(partition_counts, self.config.kafka)
-        self._input_partitions = {topic: found[topic] for topic in self._inputs_set if topic in found}
 
     # Group
 
@@ -313,7 +234,7 @@ class Worker:
         store = PartitionStore(self._table, number, self._producer)
         group = Group(self.config.windows, self.config.limits, self.load)
         judge = Judge(self.rules, self.now)
-        partition = await Partition.open(store, offset, group, judge, self.crash, self._inputs_set)
+        partition = await Partition.open(store, offset, group, judge, self.crash, self.inputs.topics)
         if assignment != self._assignment:
             group.clear()
             raise Revoked
@@ -335,11 +256,10 @@ class Worker:
         self.owned.clear()
         self.ingest.reset()
         self.unread.blocks = 0
-        self._inputs = frozenset()
+        self.inputs.assign(set())
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
-        self._inputs = frozenset(tp for tp in assigned if tp.topic in self._inputs_set)
-        self._paused = frozenset()
+        self.inputs.assign(assigned)
 
     async def _guarded(self, work: Awaitable[object]) -> None:
         """Do a piece of work; what goes wrong ends the process, as its state would be unsure."""
@@ -375,37 +295,3 @@ def _ignoring_sender(fun: Callable[[set[TP]], Awaitable[None]]) -> Any:
         await fun(partitions)
 
     return handler
-
-
-def faust_app(config: Config) -> faust.App:
-    """A Faust app with the defaults that bite put right (`docs/architecture.md`)."""
-    kafka = config.kafka
-    app = faust.App(
-        kafka.group,
-        broker=[f"kafka://{broker}" for broker in kafka.brokers],
-        broker_credentials=faust_credentials(kafka),
-        broker_session_timeout=10,
-        broker_heartbeat_interval=2,
-        broker_request_timeout=30,
-        broker_commit_interval=1,
-        broker_commit_every=100,
-        broker_max_poll_records=100,
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4 * 2**20,
-        stream_buffer_maxsize=64,
-        stream_wait_empty=False,
-        stream_recovery_delay=0,
-        store="rocksdb://",
-        datadir=str(config.data_dir),
-        table_standby_replicas=0,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=kafka.partitions,
-        topic_replication_factor=kafka.replication_factor,
-        web_enabled=False,
-        worker_redirect_stdouts=False,
-        autodiscover=False,
-        loghandlers=[],
-    )
-    app.transport = Transport(app.conf.broker_consumer, app)
-    return app

@@ -62,7 +62,6 @@ def test_two_workers_find_what_check_finds(betrace: Betrace) -> None:
     assert all(v["decisionReason"] in ("root", "timeout") for v in violations)
 
 
-@pytest.mark.kill
 def test_shuffled_doubled_and_with_a_killed_worker_they_find_the_same(betrace: Betrace) -> None:
     wanted = expected(betrace)
     betrace.run("topics", "create")
@@ -75,7 +74,6 @@ def test_shuffled_doubled_and_with_a_killed_worker_they_find_the_same(betrace: B
     assert {(v["id"], v["ruleId"], v["traceId"]) for v in violations} == wanted
 
 
-@pytest.mark.kill
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_crash_point_the_next_worker_finds_the_same(betrace: Betrace, point: str) -> None:
     wanted = expected(betrace)

@@ -1,0 +1,129 @@
+"""The input partitions of a worker: how far each is, told to every group partition in ticks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from faust.types import TP
+
+from streams import metrics
+from streams.admin import partition_counts
+from streams.block import Counts, Source, Tick
+from streams.config import Config
+from streams.ingest import Ingest, Progress
+from streams.producer import Producer
+from streams.topics import Topics
+
+_METADATA_MS = 30_000  # between looks at the input topics' numbers of partitions
+
+Watermarks = dict[Source, int]  # ms
+
+
+@dataclass(slots=True)
+class Inputs:
+    """`consumer` gives Faust's (`streams.transport`), `now` Unix ms."""
+
+    config: Config
+    ingest: Ingest
+    producer: Producer
+    consumer: Callable[[], Any]
+    now: Callable[[], int]
+    topics: frozenset[str] = frozenset()
+    owned: frozenset[TP] = frozenset()
+    _assignment: int = 0  # how many assignments there were
+    _partitions: dict[str, int] = field(default_factory=dict)
+    _paused: frozenset[TP] = frozenset()
+    _looked: int = 0
+
+    def __post_init__(self) -> None:
+        self.topics = frozenset(topic.name for topic in self.config.kafka.input_topics)
+
+    def assign(self, partitions: set[TP]) -> None:
+        """Own these and no others from now on."""
+        self._assignment += 1
+        self.owned = frozenset(tp for tp in partitions if tp.topic in self.topics)
+        self._paused = frozenset()
+
+    async def look(self) -> None:
+        """Learn the numbers of partitions of the input topics, at the start and now and then."""
+        if self.now() < self._looked + _METADATA_MS:
+            return
+        self._looked = self.now()
+        found = await asyncio.to_thread(partition_counts, self.config.kafka)
+        self._partitions = {topic: found[topic] for topic in self.topics if topic in found}
+
+    async def tick(self, slowest: int | None) -> None:
+        """Tell every group partition how far the input partitions of this worker are.
+
+        `slowest` is the least watermark (ms) of any input partition that this worker has heard of.
+        """
+        await self.look()
+        sources = [Source(tp.topic, tp.partition) for tp in sorted(self.owned)]
+        if not sources:
+            return
+        assignment = self._assignment
+        asked, ends = self.now(), await self._end_offsets(sources)
+        watermarks = {source: await self._watermark(source, asked, ends[source]) for source in sources}
+        if assignment != self._assignment:
+            return
+        self._align(watermarks, slowest)
+        self._show(watermarks, ends)
+        await self._tell(watermarks)
+
+    async def _tell(self, watermarks: Watermarks) -> None:
+        """Send the ticks; the counts of records that were told may not be told again."""
+        flushed = self.ingest.take()
+        told: dict[Source, list[Counts]] = {}
+        for record in flushed:
+            told.setdefault(record.source, []).append(record.counts)
+        partitions = range(self.config.kafka.partitions)
+        for future in [await self._send(number, watermarks, told) for number in partitions]:
+            await future
+        for record in flushed:
+            record.acknowledge()
+
+    async def _send(
+        self, partition: int, watermarks: Watermarks, told: dict[Source, list[Counts]]
+    ) -> Awaitable[object]:
+        """A tick; the counts of an input partition go to one group partition alone."""
+        of = self.config.kafka.partitions
+        counts = {source: c for source, c in told.items() if source.partition % of == partition}
+        tick = Tick(watermarks, self._partitions, counts)
+        spans = Topics(self.config.kafka.group).spans
+        return await self.producer.send(spans, tick.encode(), partition=partition)
+
+    async def _end_offsets(self, sources: list[Source]) -> dict[Source, int]:
+        ends = await self.consumer().highwaters(*(TP(*source) for source in sources))
+        return {Source(tp.topic, tp.partition): end for tp, end in ends.items()}
+
+    async def _watermark(self, source: Source, asked: int, end: int) -> int:
+        """The greatest record time ingested, or the last time at which the end then known was reached."""
+        progress = self.ingest.progress.setdefault(source, Progress())
+        if progress.next_offset is None:
+            progress.next_offset = await self.consumer().start_of(TP(*source))
+        if progress.next_offset >= end or progress.asked is None:
+            progress.asked = (asked, end)
+        when, wanted = progress.asked
+        if progress.next_offset >= wanted:
+            progress.time, progress.asked = max(progress.time, when), None
+        return progress.time
+
+    def _align(self, watermarks: Watermarks, slowest: int | None) -> None:
+        """Pause the input partitions that run more than `max_wait` ahead of the slowest one."""
+        if slowest is None:
+            return
+        limit = slowest + round(self.config.windows.max_wait * 1000)
+        ahead = frozenset(TP(*source) for source, time in watermarks.items() if time > limit)
+        if ahead - self._paused:
+            self.consumer().pause_partitions(ahead - self._paused)
+        if self._paused - ahead:
+            self.consumer().resume_partitions(self._paused - ahead)
+        self._paused = ahead
+
+    def _show(self, watermarks: Watermarks, ends: dict[Source, int]) -> None:
+        now = self.now()
+        for source, time in watermarks.items():
+            metrics.CLOCK_LAG.labels(*source).set((now - time) / 1000)
+            read = self.ingest.progress[source].next_offset or 0
+            metrics.CONSUMER_LAG.labels(*source).set(ends[source] - read)
