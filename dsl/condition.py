@@ -1,20 +1,36 @@
-"""Compiles what is said about the trace: each condition finds the ways in which it holds."""
+"""What is said about the trace: in what ways each condition holds, and why it does not."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import chain
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dsl import nodes as n
 from dsl.format import formatted
-from dsl.predicate import Env, Operand, Read, Run, Scope, comparer, operand, predicate
-from dsl.selector import Selector, argument, is_selector, selector
+from dsl.operand import Operand, Test
+from dsl.relation import INVERSE, Pool, exists, fits
+from dsl.run import MAX_COMBINATIONS, Env, Run, Search
+from dsl.selector import Selector, in_order, partners
 from dsl.trace import Span
-from dsl.values import truthy
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What a condition came to: None if it could not be asked, since a span that it names is not there."""
+
+    node: n.Node
+    text: str
+    holds: bool | None
+    why: str = ""
+    spans: tuple[Span, ...] = ()
+    parts: tuple["Came", ...] = ()
 
 
 class Condition(Protocol):
     """A compiled condition."""
+
+    @property
+    def node(self) -> n.Node: ...
 
     def solve(self, run: Run, env: Env) -> Iterator[Env]:
         """Every way in which it holds, as the aliases bound then; one that names no span holds in one way."""
@@ -28,7 +44,7 @@ class Condition(Protocol):
         """The spans selected by its true selectors that are not under `not`."""
         ...
 
-    def record(self, run: Run, env: Env) -> Iterator[tuple[str, bool]]:
+    def came(self, run: Run, env: Env) -> Came:
         """What it and each of its parts came to."""
         ...
 
@@ -38,39 +54,54 @@ def holds(condition: Condition, run: Run, env: Env) -> bool:
     return next(condition.solve(run, env), None) is not None
 
 
+@dataclass(slots=True)
+class Mark:
+    """The last condition of a search that names a span has its `search`: there a combination is whole."""
+
+    search: Search | None = None
+
+    def tried(self, run: Run) -> None:
+        """A span was chosen."""
+        if self.search is not None:
+            run.tried(self.search)
+
+
 @dataclass(frozen=True, slots=True)
 class Some:
     """At least one such span."""
 
+    node: n.Node
     selector: Selector
-    text: str
+    alias: str | None = None
+    mark: Mark = field(default_factory=Mark)
 
     def solve(self, run: Run, env: Env) -> Iterator[Env]:
         found = self.selector.select(run, env)
-        if self.selector.alias is None:
+        if self.alias is None:
             if found:
                 yield env
             return
         for span in found:
-            run.step()
-            yield {**env, self.selector.alias: span}
+            self.mark.tried(run)
+            yield {**env, self.alias: span}
 
     def missing(self, run: Run, env: Env) -> list[str]:
-        return [self.text]
+        return [formatted(self.node)]
 
     def spans(self, run: Run, env: Env) -> Iterator[Span]:
         return iter(self.selector.select(run, env))
 
-    def record(self, run: Run, env: Env) -> Iterator[tuple[str, bool]]:
-        yield self.text, holds(self, run, env)
+    def came(self, run: Run, env: Env) -> Came:
+        found = tuple(self.selector.select(run, env))
+        return Came(self.node, formatted(self.node), bool(found), counted(len(found)), found)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
     """The item holds in no way."""
 
+    node: n.Node
     item: Condition
-    text: str
 
     def solve(self, run: Run, env: Env) -> Iterator[Env]:
         if not holds(self.item, run, env):
@@ -82,332 +113,379 @@ class Not:
     def spans(self, run: Run, env: Env) -> Iterator[Span]:
         return iter(())
 
-    def record(self, run: Run, env: Env) -> Iterator[tuple[str, bool]]:
-        yield self.text, holds(self, run, env)
-        yield from self.item.record(run, env)
+    def came(self, run: Run, env: Env) -> Came:
+        inner = self.item.came(run, env)
+        held = None if inner.holds is None else not inner.holds
+        return Came(self.node, formatted(self.node), held, parts=(inner,))
+
+
+@dataclass(frozen=True, slots=True)
+class Operands:
+    """An item of an `and`, with the aliases that it reads and names."""
+
+    item: Condition
+    reads: frozenset[str]
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All items, each seeing the spans that those before it named."""
+    """All items, each seeing the spans that those before it named.
 
-    items: tuple[Condition, ...]
-    text: str
+    `plan` is what is searched: the same, where an equality of two aliases' fields has become a join.
+    """
+
+    node: n.Node
+    items: tuple[Operands, ...]
+    plan: tuple[Condition, ...]
 
     def solve(self, run: Run, env: Env) -> Iterator[Env]:
         return self._from(0, run, env)
 
     def _from(self, number: int, run: Run, env: Env) -> Iterator[Env]:
-        if number == len(self.items):
+        if number == len(self.plan):
             yield env
             return
-        for bound in self.items[number].solve(run, env):
+        for bound in self.plan[number].solve(run, env):
             yield from self._from(number + 1, run, bound)
 
     def missing(self, run: Run, env: Env) -> list[str]:
-        lacking: list[str] = []
-        for item in self.items:
-            bound = _first(item, run, env)
-            if bound is None:
-                lacking += item.missing(run, env)
-            else:
-                env = bound
-        return lacking or [self.text]
+        return [
+            text
+            for item, ways, found in self._walk(run, env)
+            if found is not None and not found
+            for text in item.missing(run, ways[0])
+        ]
 
     def spans(self, run: Run, env: Env) -> Iterator[Span]:
-        for item in self.items:
-            bound = _first(item, run, env)
-            if bound is not None:
-                yield from item.spans(run, env)
-                env = bound
+        for item, ways, found in self._walk(run, env):
+            if found:
+                for way in ways:
+                    yield from item.spans(run, way)
 
-    def record(self, run: Run, env: Env) -> Iterator[tuple[str, bool]]:
-        for item in self.items:
-            yield from item.record(run, env)
-            env = _first(item, run, env) or env
+    def came(self, run: Run, env: Env) -> Came:
+        parts = []
+        for item, ways, found in self._walk(run, env):
+            if found is None:
+                parts.append(Came(item.node, formatted(item.node), None, "not asked"))
+            else:
+                parts.append(item.came(run, (found or ways)[0] if not _named(item) else ways[0]))
+        held = all(part.holds for part in parts) and holds(self, run, env)
+        return Came(self.node, formatted(self.node), held, parts=tuple(parts))
+
+    def _walk(self, run: Run, env: Env) -> Iterator[tuple[Condition, list[Env], list[Env] | None]]:
+        """Each item with the ways that came to it, and those that left it; None where it cannot be asked.
+
+        The ways that leave an item that holds in none are those that came to it.
+        """
+        ways: list[Env] = [env]
+        unknown: frozenset[str] = frozenset()
+        for operand in self.items:
+            if operand.reads & unknown:
+                unknown |= operand.names
+                yield operand.item, ways, None
+                continue
+            solved = (way for start in ways for way in operand.item.solve(run, start))
+            found = list(itertools.islice(solved, MAX_COMBINATIONS))
+            yield operand.item, ways, found
+            if found:
+                ways = found
+            else:
+                unknown |= operand.names
+
+
+def _named(item: Condition) -> bool:
+    return isinstance(item, Some | Related)
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
     """Any item; what one names is seen in it alone."""
 
+    node: n.Node
     items: tuple[Condition, ...]
-    text: str
 
     def solve(self, run: Run, env: Env) -> Iterator[Env]:
         if any(holds(item, run, env) for item in self.items):
             yield env
 
     def missing(self, run: Run, env: Env) -> list[str]:
-        return list(chain.from_iterable(item.missing(run, env) for item in self.items))
+        return [text for item in self.items for text in item.missing(run, env)]
 
     def spans(self, run: Run, env: Env) -> Iterator[Span]:
         for item in self.items:
             if holds(item, run, env):
                 yield from item.spans(run, env)
 
-    def record(self, run: Run, env: Env) -> Iterator[tuple[str, bool]]:
-        for item in self.items:
-            yield from item.record(run, env)
+    def came(self, run: Run, env: Env) -> Came:
+        parts = tuple(item.came(run, env) for item in self.items)
+        return Came(self.node, formatted(self.node), any(part.holds for part in parts), parts=parts)
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Two numbers of the trace compared."""
+class Apart:
+    """A condition whose aliases are seen in it alone: a search of its own."""
 
-    left: Callable[[Run, Env], Any]
-    right: Callable[[Run, Env], Any]
-    test: Callable[[Run, Any, Any], bool]
-    counted: tuple[Selector, ...]
-    text: str
+    item: Condition
+    search: Search
+
+    @property
+    def node(self) -> n.Node:
+        return self.item.node
 
     def solve(self, run: Run, env: Env) -> Iterator[Env]:
-        if self.test(run, self.left(run, env), self.right(run, env)):
-            yield env
+        run.begin(self.search)
+        return self.item.solve(run, env)
 
     def missing(self, run: Run, env: Env) -> list[str]:
-        return [self.text]
+        run.begin(self.search)
+        return self.item.missing(run, env)
 
     def spans(self, run: Run, env: Env) -> Iterator[Span]:
-        for each in self.counted:
-            yield from each.select(run, env)
+        run.begin(self.search)
+        return self.item.spans(run, env)
 
-    def record(self, run: Run, env: Env) -> Iterator[tuple[str, bool]]:
-        yield self.text, holds(self, run, env)
+    def came(self, run: Run, env: Env) -> Came:
+        run.begin(self.search)
+        return self.item.came(run, env)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: a number of the trace, or, with `of`, a field of each such span."""
+
+    node: n.Node
+    operand: Operand
+    of: Selector | None = None
+    counted: tuple[Selector, ...] = ()
+
+    def values(self, run: Run, env: Env) -> list[tuple[Span | None, Any]]:
+        """The values, each with its span if it is a span's."""
+        read = self.operand.read
+        if self.of is None:
+            return [(None, read(run, None, env))]
+        spans = self.of.select(run, env)
+        run.step(len(spans))
+        return [(span, read(run, span, env)) for span in spans]
+
+    def said(self, run: Run, env: Env) -> str:
+        """What it came to, for people."""
+        if isinstance(self.node, n.Number | n.Duration | n.Text) or self.operand.literal is not None:
+            return ""
+        values = self.values(run, env)
+        text = formatted(self.node)
+        if self.of is None:
+            return f"{text} is {shown(values[0][1], self.operand.unit)}"
+        known = [shown(value, self.operand.unit) for _, value in values if value is not None]
+        several = ", ".join(known[:3]) + (f" … ({len(known)})" if len(known) > 3 else "")
+        return f"{text} is {several or 'missing' if values else 'of no span'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two sides compared: with spans on either, some pair of them."""
+
+    node: n.Compare
+    left: Side
+    right: Side
+    test: Test
+
+    def solve(self, run: Run, env: Env) -> Iterator[Env]:
+        if self._some(run, env):
+            yield env
+
+    def _some(self, run: Run, env: Env) -> bool:
+        lefts, rights = self.left.values(run, env), self.right.values(run, env)
+        if len(lefts) > 1 and len(rights) > 1:
+            lefts, rights = self._outermost(lefts, rights)
+        for (_, a), (_, b) in itertools.product(lefts, rights):
+            run.step()
+            if self.test(run, a, b):
+                return True
+        return False
+
+    def _outermost(self, lefts: list[Any], rights: list[Any]) -> tuple[list[Any], list[Any]]:
+        """Of numbers that are ordered only the least and greatest matter."""
+        sides = (lefts, rights)
+        if self.node.op not in ("<", "<=", ">", ">=") or any(
+            not isinstance(value, int) or isinstance(value, bool) for side in sides for _, value in side
+        ):
+            return sides
+        ends = [[min(side, key=_value), max(side, key=_value)] for side in sides]
+        return ends[0], ends[1]
+
+    def missing(self, run: Run, env: Env) -> list[str]:
+        return [formatted(self.node)]
+
+    def spans(self, run: Run, env: Env) -> Iterator[Span]:
+        for selector in (*self.left.counted, *self.right.counted):
+            yield from selector.select(run, env)
+        lefts, rights = self.left.values(run, env), self.right.values(run, env)
+        for (one, a), (other, b) in itertools.product(lefts, rights):
+            run.step()
+            if (one or other) and self.test(run, a, b):
+                yield from (span for span in (one, other) if span)
+
+    def came(self, run: Run, env: Env) -> Came:
+        said = [text for side in (self.left, self.right) if (text := side.said(run, env))]
+        found = tuple(in_order(self.spans(run, env)))
+        return Came(self.node, formatted(self.node), self._some(run, env), ", ".join(said), found)
+
+
+def _value(pair: tuple[Span | None, Any]) -> Any:
+    return pair[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Says:
-    """A field of an alias's span, alone or compared."""
+    """One side alone: true, there, or in a list."""
 
-    test: Callable[[Run, Env], bool]
-    text: str
+    node: n.Node
+    side: Side
+    test: Callable[[Run, Any], bool]
 
     def solve(self, run: Run, env: Env) -> Iterator[Env]:
-        if self.test(run, env):
+        if any(self.test(run, value) for _, value in self.side.values(run, env)):
             yield env
 
     def missing(self, run: Run, env: Env) -> list[str]:
-        return [self.text]
+        return [formatted(self.node)]
 
     def spans(self, run: Run, env: Env) -> Iterator[Span]:
-        return iter(())
+        return iter([s for s, value in self.side.values(run, env) if s and self.test(run, value)])
 
-    def record(self, run: Run, env: Env) -> Iterator[tuple[str, bool]]:
-        yield self.text, holds(self, run, env)
+    def came(self, run: Run, env: Env) -> Came:
+        found = tuple(self.spans(run, env))
+        return Came(self.node, formatted(self.node), holds(self, run, env), self.side.said(run, env), found)
 
 
-Relates = Callable[[Run, Span, Span], bool]
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every span of a selector satisfies a predicate."""
+
+    node: n.Node
+    of: Selector
+    satisfying: Selector
+
+    def solve(self, run: Run, env: Env) -> Iterator[Env]:
+        if len(self.of.select(run, env)) == len(self.satisfying.select(run, env)):
+            yield env
+
+    def missing(self, run: Run, env: Env) -> list[str]:
+        return [formatted(self.node)]
+
+    def spans(self, run: Run, env: Env) -> Iterator[Span]:
+        return iter(self.of.select(run, env))
+
+    def came(self, run: Run, env: Env) -> Came:
+        every, those = self.of.select(run, env), self.satisfying.select(run, env)
+        good = {span.span_id for span in those}
+        others = tuple(span for span in every if span.span_id not in good)
+        why = f"{len(those)} of {counted(len(every))}"
+        return Came(self.node, formatted(self.node), not others, why, others)
 
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """Some span of one side stands so to some of the other; never a span to itself."""
+    """Some span of one side stands so to some of the other; never a span to itself.
 
+    `dependent` tells that the right side reads the alias of the left one.
+    """
+
+    node: n.Relation
     left: Selector
     right: Selector
-    relates: Relates
-    texts: tuple[str, str]
-    text: str
+    aliases: tuple[str | None, str | None]
+    dependent: bool
+    mark: Mark = field(default_factory=Mark)
 
     def solve(self, run: Run, env: Env) -> Iterator[Env]:
-        named = self.left.alias or self.right.alias
-        for bound, _, _ in self._pairs(run, env):
-            yield bound
-            if not named:
-                return
+        first, second = self.aliases
+        if first and second:
+            return self._pairs(run, env, first, second)
+        if second and not self.dependent:
+            return self._ends(run, env, second)
+        if first:
+            return self._starts(run, env, first)
+        return iter([env] if self._some(run, env) else [])
 
-    def _pairs(self, run: Run, env: Env) -> Iterator[tuple[Env, Span, Span]]:
+    def _pairs(self, run: Run, env: Env, first: str, second: str) -> Iterator[Env]:
         for a in self.left.select(run, env):
-            bound = {**env, self.left.alias: a} if self.left.alias else env
+            bound = {**env, first: a}
             for b in self.right.select(run, bound):
                 run.step()
-                if a is not b and self.relates(run, a, b):
-                    yield ({**bound, self.right.alias: b} if self.right.alias else bound), a, b
+                self.mark.tried(run)
+                if fits(self.node.op, a, b, self.node.gap, run.trace):
+                    yield {**bound, second: b}
+
+    def _starts(self, run: Run, env: Env, first: str) -> Iterator[Env]:
+        pool = None if self.dependent else self.right.pool(run, env)
+        for a in self.left.select(run, env):
+            bound = {**env, first: a}
+            self.mark.tried(run)
+            if self._exists(run, a, pool or self.right.pool(run, bound)):
+                yield bound
+
+    def _ends(self, run: Run, env: Env, second: str) -> Iterator[Env]:
+        pool = self.left.pool(run, env)
+        for b in self.right.select(run, env):
+            self.mark.tried(run)
+            if exists(INVERSE[self.node.op], run, b, pool, self.node.gap):
+                yield {**env, second: b}
+
+    def _some(self, run: Run, env: Env) -> bool:
+        pool = self.right.pool(run, env)
+        return any(self._exists(run, a, pool) for a in self.left.select(run, env))
+
+    def _exists(self, run: Run, a: Span, pool: Pool) -> bool:
+        return exists(self.node.op, run, a, pool, self.node.gap)
+
+    def _sides(self, run: Run, env: Env) -> tuple[Sequence[Span], Sequence[Span]]:
+        """What either side selects, in any way."""
+        lefts = self.left.select(run, env)
+        if not self.dependent or self.aliases[0] is None:
+            return lefts, self.right.select(run, env)
+        first = self.aliases[0]
+        return lefts, in_order(b for a in lefts for b in self.right.select(run, {**env, first: a}))
 
     def missing(self, run: Run, env: Env) -> list[str]:
-        sides = zip((self.left, self.right), self.texts, strict=True)
-        return [text for side, text in sides if not side.select(run, env)] or [self.text]
+        sides = zip(self._sides(run, env), (self.node.left, self.node.right), strict=True)
+        return [formatted(node) for spans, node in sides if not spans] or [formatted(self.node)]
 
     def spans(self, run: Run, env: Env) -> Iterator[Span]:
-        for _, a, b in self._pairs(run, env):
-            yield a
-            yield b
+        op, gap, first = self.node.op, self.node.gap, self.aliases[0]
+        if self.dependent and first:
+            for a in self.left.select(run, env):
+                pool = self.right.pool(run, {**env, first: a})
+                if self._exists(run, a, pool):
+                    yield a
+                    yield from partners(INVERSE[op], pool.spans, Pool((a,), run.trace), gap, run)
+            return
+        lefts, rights = self.left.pool(run, env), self.right.pool(run, env)
+        yield from partners(op, lefts.spans, rights, gap, run)
+        yield from partners(INVERSE[op], rights.spans, lefts, gap, run)
 
-    def record(self, run: Run, env: Env) -> Iterator[tuple[str, bool]]:
-        yield self.text, holds(self, run, env)
-
-
-def condition(node: n.Node, scope: Scope) -> Condition:
-    """Compile a condition; aliases that it names are visible in `scope` afterwards."""
-    match node:
-        case n.Nested():
-            return condition(node.item, scope)
-        case n.And():
-            return And(tuple(condition(item, scope) for item in node.items), formatted(node))
-        case n.Or():
-            return Or(tuple(_apart(item, scope) for item in node.items), formatted(node))
-        case n.Not():
-            return Not(_apart(node.item, scope), formatted(node))
-        case n.Relation():
-            return relation(node, scope)
-        case n.Compare():
-            return comparison(node, scope)
-    if (field := _alias_field(node, scope)) is not None:
-        read = field.read
-        return Says(lambda run, env: _truthy(read, run, env), formatted(node))
-    return _some(node, scope)
+    def came(self, run: Run, env: Env) -> Came:
+        lefts, rights = self._sides(run, env)
+        said = [
+            f"{counted(len(spans))} {'left' if spans is lefts else 'right'} of '{self.node.op}'"
+            for spans in (lefts, rights)
+        ]
+        found = tuple(in_order(self.spans(run, env)))
+        return Came(self.node, formatted(self.node), holds(self, run, env), ", ".join(said), found)
 
 
-def relation(node: n.Relation, scope: Scope) -> Condition:
-    """`A before B` and the like."""
-    if node.op not in _RELATIONS:
-        scope.wrong(node, f"not yet supported: '{node.op}'")
-        return _never(node)
-    left = _operand(node.left, scope)
-    right = _operand(node.right, scope)
-    texts = formatted(node.left), formatted(node.right)
-    return Related(left, right, _RELATIONS[node.op](node.gap), texts, formatted(node))
+def counted(count: int) -> str:
+    """A number of spans, for people."""
+    return "no span" if not count else "1 span" if count == 1 else f"{count:,} spans"
 
 
-def comparison(node: n.Compare, scope: Scope) -> Condition:
-    """Counts compared with numbers, alias fields with values, and a selector's field with a value."""
-    if any(isinstance(side, n.Call) for side in (node.left, node.right)):
-        return _counts(node, scope)
-    if _alias_field(node.left, scope) is not None:
-        test = predicate(node, scope)
-        return Says(lambda run, env: test(run, run.trace.spans[0], env), formatted(node))
-    if isinstance(node.left, n.Name | n.Bracket) and not isinstance(node.right, n.Name):
-        return _field_of_selector(node, scope)
-    if isinstance(node.left, n.Name) and isinstance(node.right, n.Name) and "." not in node.right.text:
-        return _field_of_selector(node, scope)
-    scope.wrong(node, "not yet supported: this comparison in a condition")
-    return _never(node)
-
-
-def _some(node: n.Node, scope: Scope) -> Condition:
-    if isinstance(node, n.Exists | n.In):
-        scope.wrong(node, "not yet supported: 'exists' and 'in' outside .where( )")
-        return _never(node)
-    if isinstance(node, n.Call):
-        scope.wrong(
-            node,
-            f"'{node.fun}' has to be compared with a number"
-            if node.fun != "all"
-            else "not yet supported: 'all'",
-        )
-        return _never(node)
-    if not is_selector(node):
-        scope.wrong(node, "not yet supported: this kind of condition")
-        return _never(node)
-    return Some(_operand(node, scope, of_alias=False), formatted(node))
-
-
-def _operand(node: n.Node, scope: Scope, of_alias: bool = True) -> Selector:
-    found = selector(node, scope, aliased=True, of_alias=of_alias)
-    if found.alias is not None:
-        if found.alias in scope.aliases or found.alias in scope.lets:
-            scope.wrong(node, f"'{found.alias}' names something already")
-        scope.aliases = (*scope.aliases, found.alias)
-    return found
-
-
-def _apart(node: n.Node, scope: Scope) -> Condition:
-    """Compile what names spans for itself alone: under `not`, or in one branch of `or`."""
-    return condition(node, Scope(scope.lets, scope.aliases, scope.problems, scope.keys))
-
-
-def _counts(node: n.Compare, scope: Scope) -> Condition:
-    counted: list[Selector] = []
-    left = _number(node.left, scope, counted)
-    right = _number(node.right, scope, counted)
-    literals = [Operand(lambda run, span, env: None, literal=0)] * 2
-    if node.op in ("matches", "contains", "starts_with", "ends_with"):
-        scope.wrong(node, f"'{node.op}' does not compare numbers")
-        return _never(node)
-    return Count(left, right, comparer(node.op, *literals), tuple(counted), formatted(node))
-
-
-def _number(node: n.Node, scope: Scope, counted: list[Selector]) -> Callable[[Run, Env], Any]:
-    if isinstance(node, n.Number):
-        value = node.value
-        return lambda run, env: value
-    if isinstance(node, n.Call) and node.fun == "count" and node.by is None and node.second is None:
-        found = argument(node.item, scope)
-        counted.append(found)
-        return lambda run, env: len(found.select(run, env))
-    what = f"'{node.fun}'" if isinstance(node, n.Call) else "this number"
-    scope.wrong(node, f"not yet supported: {what}")
-    return lambda run, env: None
-
-
-def _field_of_selector(node: n.Compare, scope: Scope) -> Condition:
-    """`payment.amount > 1000`: some such span satisfies it."""
-    if isinstance(node.left, n.Name):
-        base, _, last = node.left.text.rpartition(".")
-        if base.partition(".")[0] == "trace":
-            scope.wrong(node.left, f"not yet supported: '{node.left.text}'")
-            return _never(node)
-        if not base:
-            scope.wrong(node.left, f"'{last}' of which span? trace.has({last} {node.op} ...)")
-            return _never(node)
-        middle = node.left.start + len(base)
-        field: n.Node = n.Name(middle + 1, node.left.end, last)
-        item: n.Node = n.Name(node.left.start, middle, base)
-    else:
-        assert isinstance(node.left, n.Bracket)
-        item, field = node.left.item, n.Text(node.left.start, node.left.end, node.left.key)
-    where = n.Where(node.start, node.end, item, n.Compare(node.start, node.end, node.op, field, node.right))
-    return Some(selector(where, scope), formatted(node))
-
-
-def _alias_field(node: n.Node, scope: Scope) -> Operand | None:
-    match node:
-        case n.Name(text=text) if "." in text and text.partition(".")[0] in scope.aliases:
-            return operand(node, scope)
-        case n.Bracket(item=n.Name(text=text)) if text in scope.aliases:
-            return operand(node, scope)
-    return None
-
-
-def _truthy(read: Read, run: Run, env: Env) -> bool:
-    return truthy(read(run, run.trace.spans[0], env))
-
-
-def _never(node: n.Node) -> Condition:
-    return Says(lambda run, env: False, formatted(node))
-
-
-def _first(item: Condition, run: Run, env: Env) -> Env | None:
-    return next(item.solve(run, env), None)
-
-
-def _before(gap: int | None) -> Relates:
-    return lambda run, a, b: (
-        (apart := b.start - (a.start + a.duration)) >= 0 and (gap is None or apart <= gap)
-    )
-
-
-def _after(gap: int | None) -> Relates:
-    before = _before(gap)
-    return lambda run, a, b: before(run, b, a)
-
-
-def _within(gap: int | None) -> Relates:
-    def near(run: Run, a: Span, b: Span) -> bool:
-        apart = max(b.start - (a.start + a.duration), a.start - (b.start + b.duration), 0)
-        return gap is not None and apart <= gap
-
-    return near
-
-
-def _inside(gap: int | None) -> Relates:
-    return lambda run, a, b: any(ancestor is b for ancestor in run.trace.ancestors(a))
-
-
-_RELATIONS: dict[str, Callable[[int | None], Relates]] = {
-    "before": _before,
-    "after": _after,
-    "within": _within,
-    "inside": _inside,
-}
+def shown(value: Any, unit: str = "") -> str:
+    """A value, for people."""
+    if value is None:
+        return "missing"
+    if unit == "duration" and isinstance(value, int | float):
+        return f"{value / 1e6:g}ms"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else f"{value}"

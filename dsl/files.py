@@ -10,8 +10,8 @@ import yaml
 
 from dsl.compile import check
 from dsl.parse import ParseError, parse
-from dsl.predicate import Problem
 from dsl.rule import MODES, ON_INCOMPLETE, SEVERITIES, VERDICTS, Control, Diagnostic, Place, Rule, Test
+from dsl.scope import Problem
 
 MAX_RULES = 10_000
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
@@ -215,7 +215,9 @@ class _Reader:
     def _at(self, node: Any, text: str, problem: Problem) -> None:
         start, end = (self._place_in(node, text, offset) for offset in (problem.start, problem.end))
         line = self._lines[start.line - 1] if node is not None else text.split("\n")[start.line - 1]
-        self.found.append(Diagnostic(problem.message, self.file, start, end, line, problem.suggestion))
+        self.found.append(
+            Diagnostic(problem.message, self.file, start, end, line, problem.suggestion, problem.severity)
+        )
 
     def _place_in(self, node: Any, text: str, offset: int) -> Place:
         """Where a condition's character stands in the file, for block and flow scalars."""

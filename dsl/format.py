@@ -1,74 +1,43 @@
-"""A condition as canonical text: one space, needed quotes and parentheses only."""
+"""A part of a rule on one line, as `betrace fmt` prints it and as verdicts name it."""
 
-import json
-import re
+from collections.abc import Callable
+from typing import Any
 
 from dsl import nodes as n
 
-_NAME = re.compile(
-    r"[A-Za-z_][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*(\.[A-Za-z_][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*)*(:[A-Za-z]+)?"
-)
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 
 
-def formatted(node: n.Node) -> str:  # noqa: C901 one case a node
-    """The node's text."""
-    match node:
-        case n.Or():
-            return " or ".join(formatted(item) for item in node.items)
-        case n.And():
-            return " and ".join(formatted(item) for item in node.items)
-        case n.Not():
-            return f"not {formatted(node.item)}"
-        case n.Name():
-            return node.text
-        case n.Text():
-            return json.dumps(node.value, ensure_ascii=False)
-        case n.Number():
-            return f"{node.value}"
-        case n.Duration():
-            return node.text
-        case n.Nested():
-            return f"({formatted(node.item)})"
-        case n.Has():
-            return (
-                formatted(node.item)
-                if isinstance(node.item, n.Name | n.Text | n.Where)
-                else f"trace.has({formatted(node.item)})"
-            )
-    return _compound(node)
+def formatted(node: n.Node) -> str:
+    """The node's text: single spaces, the author's words and parentheses, but none doubled."""
+    return _FORMAT[type(node)](node)
 
 
-def _compound(node: n.Node) -> str:
-    match node:
-        case n.Where():
-            return f"{formatted(node.item)}.where({formatted(node.predicate)})"
-        case n.Bracket():
-            return f"{formatted(node.item)}[{json.dumps(node.key, ensure_ascii=False)}]"
-        case n.As():
-            return f"{formatted(node.item)} as {node.alias}"
-        case n.Exists():
-            return f"{formatted(node.item)} exists"
-        case n.In():
-            values = ", ".join(formatted(value) for value in node.values)
-            return f"{formatted(node.item)} {'not in' if node.negated else 'in'} [{values}]"
-        case n.Compare():
-            return f"{formatted(node.left)} {node.op} {formatted(node.right)}"
-    return _rest(node)
+def quoted(text: str) -> str:
+    """Text as a string literal."""
+    inner = "".join(_ESCAPES.get(c) or (c if c >= " " else f"\\u{ord(c):04x}") for c in text)
+    return f'"{inner}"'
 
 
-def _rest(node: n.Node) -> str:
-    match node:
-        case n.Call():
-            more = f" by {node.by}" if node.by else f", {formatted(node.second)}" if node.second else ""
-            return f"{node.fun}({formatted(node.item)}{more})"
-        case n.Relation():
-            return _relation(node)
-        case n.Arithmetic():
-            words = [formatted(node.items[0])]
-            for op, item in zip(node.ops, node.items[1:], strict=True):
-                words += [op, formatted(item)]
-            return " ".join(words)
-    raise AssertionError(node)
+def duration(ns: int) -> str:
+    """The shortest exact text of a duration."""
+    for unit, size in (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3)):
+        if ns and ns % size == 0:
+            return f"{ns // size}{unit}"
+    return f"{ns}ns"
+
+
+def _nested(node: n.Nested) -> str:
+    inner = node.item
+    while isinstance(inner, n.Nested):
+        inner = inner.item
+    return f"({formatted(inner)})"
+
+
+def _call(node: n.Call) -> str:
+    more = f" by {formatted(node.by)}" if node.by else ""
+    more += f", {formatted(node.second)}" if node.second else ""
+    return f"{node.fun}({formatted(node.item)}{more})"
 
 
 def _relation(node: n.Relation) -> str:
@@ -79,9 +48,36 @@ def _relation(node: n.Relation) -> str:
     return f"{left} {op} {right}" + ("" if node.gap is None else f" within {duration(node.gap)}")
 
 
-def duration(ns: int) -> str:
-    """The shortest exact text of a duration."""
-    for unit, size in (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3)):
-        if ns and ns % size == 0:
-            return f"{ns // size}{unit}"
-    return f"{ns}ns"
+def _arithmetic(node: n.Arithmetic) -> str:
+    words = [formatted(node.items[0])]
+    for op, item in zip(node.ops, node.items[1:], strict=True):
+        words += [op, formatted(item)]
+    return " ".join(words)
+
+
+def _in(node: n.In) -> str:
+    values = ", ".join(formatted(value) for value in node.values)
+    return f"{formatted(node.item)} {'not in' if node.negated else 'in'} [{values}]"
+
+
+_FORMAT: dict[type[n.Node], Callable[[Any], str]] = {
+    n.Or: lambda node: " or ".join(formatted(item) for item in node.items),
+    n.And: lambda node: " and ".join(formatted(item) for item in node.items),
+    n.Not: lambda node: f"not {formatted(node.item)}",
+    n.Name: lambda node: node.text,
+    n.Text: lambda node: quoted(node.value),
+    n.Number: lambda node: node.text,
+    n.Duration: lambda node: node.text,
+    n.Where: lambda node: f"{formatted(node.item)}.where({formatted(node.predicate)})",
+    n.Bracket: lambda node: f"{formatted(node.item)}[{quoted(node.key)}]",
+    n.FieldOf: lambda node: f"{formatted(node.item)}.{node.field}",
+    n.As: lambda node: f"{formatted(node.item)} as {node.alias}",
+    n.Has: lambda node: f"trace.has({formatted(node.item)})",
+    n.Nested: _nested,
+    n.Call: _call,
+    n.Arithmetic: _arithmetic,
+    n.Exists: lambda node: f"{formatted(node.item)} exists",
+    n.In: _in,
+    n.Compare: lambda node: f"{formatted(node.left)} {node.op} {formatted(node.right)}",
+    n.Relation: _relation,
+}

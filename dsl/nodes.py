@@ -1,6 +1,7 @@
 """The parsed rule: frozen nodes, each with where it stands in the text."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Text(Node):
 @dataclass(frozen=True, slots=True)
 class Number(Node):
     value: int | float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ class Bracket(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class FieldOf(Node):
+    """A field after parentheses or quotes: `(q inside e).rows`."""
+
+    item: Node
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class As(Node):
     item: Node
     alias: str
@@ -71,6 +81,8 @@ class As(Node):
 
 @dataclass(frozen=True, slots=True)
 class Has(Node):
+    """`trace.has(item)`."""
+
     item: Node
 
 
@@ -83,7 +95,7 @@ class Nested(Node):
 class Call(Node):
     fun: str
     item: Node
-    by: str | None
+    by: Node | None
     second: Node | None
 
 
@@ -123,7 +135,7 @@ class Relation(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Let:
+class Let(Node):
     name: str
     value: Node
 
@@ -136,6 +148,29 @@ class Condition:
     lets: tuple[Let, ...]
     pattern: Node | None
     clauses: tuple[tuple[str, Node], ...]
+    places: tuple[Node, ...] = ()  # of the clauses' keywords
 
     def clause(self, kind: str) -> Node | None:
         return next((node for name, node in self.clauses if name == kind), None)
+
+
+def walk(condition: Condition) -> Iterator[Node]:
+    """All nodes of a rule, in the order of the text."""
+    stack: list[Node] = [node for _, node in reversed(condition.clauses)]
+    if condition.pattern is not None:
+        stack.append(condition.pattern)
+    stack += [let.value for let in reversed(condition.lets)]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += reversed(list(parts(node)))
+
+
+def parts(node: Node) -> Iterator[Node]:
+    """The nodes that a node is made of."""
+    for each in fields(node):
+        value = getattr(node, each.name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (item for item in value if isinstance(item, Node))

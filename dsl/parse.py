@@ -1,5 +1,6 @@
 """From rule text to frozen nodes, by textX, which lives here alone."""
 
+import math
 import re
 import sys
 from functools import cache
@@ -13,6 +14,7 @@ from dsl import nodes as n
 
 MAX_SIZE = 64 * 1024  # bytes of a rule's text
 MAX_DEPTH = 64
+_DIGITS = 400
 _FRAMES = 20_000  # that textX may take for so deep a text; Python allows 1,000
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -39,11 +41,16 @@ def parse(text: str) -> n.Condition:
     except TextXSyntaxError as problem:
         raise ParseError(_said(problem, text), _offset(text, problem.line, problem.col)) from None
     body = model.body
-    lets = tuple(n.Let(let.name, _node(let.value)) for let in model.lets)
+    lets = tuple(
+        n.Let(let._tx_position, let._tx_position_end, let.name, _node(let.value)) for let in model.lets
+    )
     if type(body).__name__ == "Pattern":
         return n.Condition(text, lets, _node(body.value), ())
     clauses = tuple((clause.kind, _node(clause.value)) for clause in body.clauses)
-    return n.Condition(text, lets, None, clauses)
+    places = tuple(
+        n.Node(clause._tx_position, clause._tx_position + len(clause.kind)) for clause in body.clauses
+    )
+    return n.Condition(text, lets, None, clauses, places)
 
 
 @cache
@@ -137,22 +144,29 @@ def _postfix(raw: Any, start: int, end: int) -> n.Node:
         stop = part._tx_position_end
         if type(part).__name__ == "Where":
             node = n.Where(start, stop, node, _node(part.value))
+        elif type(part).__name__ == "FieldPart":
+            node = n.FieldOf(start, stop, node, part.text[1:])
         else:
-            node = n.Bracket(start, stop, node, unquoted(part.key.text))
+            node = n.Bracket(start, stop, node, _unquoted(part.key.text, part.key._tx_position))
     return n.As(start, end, node, raw.alias.name) if raw.alias else node
 
 
 def _call(raw: Any, start: int, end: int) -> n.Node:
     rest = raw.rest
-    by = rest.field.text if type(rest).__name__ == "ByField" else None
+    by = _node(rest.field) if type(rest).__name__ == "ByField" else None
     second = _node(rest.value) if type(rest).__name__ == "Second" else None
     fun = raw.fun.rstrip("( \t\n")
     return n.Call(start, end, "count" if fun == "trace.count" else fun, _node(raw.value), by, second)
 
 
-def _number(raw: Any, start: int, end: int) -> n.Node:
+def _number(raw: Any, start: int, end: int) -> n.Number:
     text = raw.text.replace("_", "")
-    return n.Number(start, end, int(text) if re.fullmatch(r"-?\d+", text) else float(text))
+    if len(text) > _DIGITS:
+        raise ParseError(f"a number may have at most {_DIGITS} digits", start)
+    value = int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+    if value in (math.inf, -math.inf):
+        raise ParseError("this number is too great", start)
+    return n.Number(start, end, value, raw.text)
 
 
 def _duration(raw: Any, start: int, end: int) -> n.Duration:
@@ -164,11 +178,24 @@ def _duration(raw: Any, start: int, end: int) -> n.Duration:
     return n.Duration(start, end, value, raw.text)
 
 
-def unquoted(text: str) -> str:
-    """A string literal's value; ParseError-free, as the grammar has seen it."""
-    return _ESCAPE.sub(
-        lambda m: chr(int(m[1][1:], 16)) if len(m[1]) == 5 else _PLAIN.get(m[1], m[1]), text[1:-1]
-    )
+def _unquoted(text: str, start: int) -> str:
+    """A string literal's value."""
+
+    def plain(match: re.Match[str]) -> str:
+        escape = match[1]
+        if len(escape) > 1:
+            return chr(int(escape[1:], 16))
+        if escape not in _PLAIN:
+            raise ParseError(
+                f"unknown escape '\\{escape}', did you mean '\\\\{escape}'?", start + 1 + match.start()
+            )
+        return _PLAIN[escape]
+
+    value = _ESCAPE.sub(plain, text[1:-1])
+    try:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise ParseError("half of a surrogate pair is no character", start) from None
 
 
 _BUILD: dict[str, Any] = {
@@ -184,6 +211,6 @@ _BUILD: dict[str, Any] = {
     "Call": _call,
     "Duration": _duration,
     "Number": _number,
-    "Text_": lambda raw, start, end: n.Text(start, end, unquoted(raw.text)),
+    "Text_": lambda raw, start, end: n.Text(start, end, _unquoted(raw.text, start)),
     "Name": lambda raw, start, end: n.Name(start, end, raw.text),
 }

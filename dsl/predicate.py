@@ -1,80 +1,27 @@
 """Compiles what `.where( )` says about one span to closures."""
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-import re2
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from dsl import nodes as n
-from dsl.fields import INTRINSICS, RESERVED, Field, field_of
-from dsl.trace import Span, Trace
-from dsl.values import MISMATCH, as_boolean, as_number, compare, is_number, truthy
+from dsl.fields import INTRINSICS, RESERVED, SCOPES, Field, field_of
+from dsl.operand import Operand, arithmetic, comparer, constant, literal, of_alias, of_span, test_of
+from dsl.run import Env, Run
+from dsl.scope import Scope
+from dsl.trace import Span
+from dsl.values import truthy
 
-Env = Mapping[str, Span]
-_MS = 10**6
-_QUIET = re2.Options()
-_QUIET.log_errors = False
-
-
-class LimitReached(Exception):
-    """More steps than a rule may take on one trace."""
-
-
-@dataclass(slots=True)
-class Run:
-    """One rule on one trace: what it has used up, and what did not compare."""
-
-    trace: Trace
-    max_steps: int
-    steps: int = 0
-    mismatches: int = 0
-
-    def step(self) -> None:
-        """Count a step; LimitReached past the last one."""
-        self.steps += 1
-        if self.steps > self.max_steps:
-            raise LimitReached
-
-
-Predicate = Callable[[Run, Span, Env], bool]
-Read = Callable[[Run, Span, Env], Any]
+Holds = Callable[[Run, Span, Env], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong at text[start:end]."""
+class Predicate:
+    """`free` tells that no alias is read. A conjunct `field == x.field` may be a join, in `join`."""
 
-    message: str
-    start: int
-    end: int
-    suggestion: str | None = None
-
-
-@dataclass(slots=True)
-class Scope:
-    """What names mean at a place: the selectors named by `let`, the aliases, and what was found wrong."""
-
-    lets: dict[str, n.Node] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
-    problems: list[Problem] = field(default_factory=list)
-    keys: set[str] = field(default_factory=set)  # attributes that the rule names
-
-    def wrong(self, node: n.Node, message: str, known: Iterable[str] = (), word: str = "") -> None:
-        """Note a problem, with the nearest known word where there is one."""
-        near = difflib.get_close_matches(word, list(known), 1) if word else []
-        hint = f", did you mean '{near[0]}'?" if near else ""
-        self.problems.append(Problem(message + hint, node.start, node.end, near[0] if near else None))
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """One side of a comparison."""
-
-    read: Read
-    literal: Any = None
-    duration: bool = False
+    holds: Holds
+    free: bool = True
+    join: tuple[Operand, Operand] | None = None  # this span's side, and the alias's
+    parts: tuple["Predicate", ...] = ()  # of an `and`
 
 
 def predicate(node: n.Node, scope: Scope) -> Predicate:  # noqa: C901 one case a node
@@ -84,119 +31,79 @@ def predicate(node: n.Node, scope: Scope) -> Predicate:  # noqa: C901 one case a
             return predicate(node.item, scope)
         case n.Not():
             inner = predicate(node.item, scope)
-            return lambda run, span, env: not inner(run, span, env)
+            holds = inner.holds
+            return Predicate(lambda run, span, env: not holds(run, span, env), inner.free)
         case n.And():
-            parts = [predicate(item, scope) for item in node.items]
-            return lambda run, span, env: all(part(run, span, env) for part in parts)
+            return _joined(node.items, scope, all)
         case n.Or():
-            parts = [predicate(item, scope) for item in node.items]
-            return lambda run, span, env: any(part(run, span, env) for part in parts)
+            return _joined(node.items, scope, any)
         case n.Compare():
-            return comparison(node, operand(node.left, scope), right_operand(node.right, scope), scope)
+            return _comparison(node, scope)
         case n.In():
-            return member(node, scope)
+            return _member(node, scope)
         case n.Exists():
-            read = operand(node.item, scope).read
-            return lambda run, span, env: read(run, span, env) is not None
+            return _read(node.item, scope, lambda value: value is not None)
         case n.Name() | n.Text() | n.Bracket():
-            read = operand(node, scope).read
-            return lambda run, span, env: truthy(read(run, span, env))
+            return _read(node, scope, truthy)
     scope.wrong(node, _unfit(node))
-    return lambda run, span, env: False
+    return Predicate(lambda run, span, env: False)
 
 
-def operand(node: n.Node, scope: Scope) -> Operand:
-    """What stands left in a comparison: a field, of this span or of an alias's."""
-    match node:
-        case n.Nested():
-            return operand(node.item, scope)
-        case n.Number() | n.Duration():
-            return _literal(node)
-        case n.Text():
-            return _of_span(field_of(node.value, quoted=True), scope)
-        case n.Bracket(item=n.Name(text=alias)) if alias in scope.aliases:
-            return _of_alias(alias, field_of(node.key, quoted=True), scope)
-        case n.Name():
-            return _named(node, scope)
-    scope.wrong(node, _unfit(node))
-    return Operand(lambda run, span, env: None)
+def _joined(items: tuple[n.Node, ...], scope: Scope, whole: Callable[..., bool]) -> Predicate:
+    parts = tuple(predicate(item, scope) for item in items)
+    tests = [part.holds for part in parts]
+    free = all(part.free for part in parts)
+    return Predicate(
+        lambda run, span, env: whole(test(run, span, env) for test in tests),
+        free,
+        parts=parts if whole is all else (),
+    )
 
 
-def right_operand(node: n.Node, scope: Scope) -> Operand:  # noqa: C901 one case a node
-    """What stands right in a comparison: a literal, a bare word (a string), or a field."""
-    match node:
-        case n.Nested():
-            return right_operand(node.item, scope)
-        case n.Text():
-            return _constant(node.value)
-        case n.Name(text=text) if text in ("true", "false"):
-            return _constant(text == "true")
-        case n.Name(text=text) if text in scope.aliases:
-            scope.wrong(node, f"'{text}' is a span: name one of its fields, as {text}.amount")
-            return _constant(None)
-        case n.Name(text=text) if "." not in text and ":" not in text:
-            if text in RESERVED:
-                scope.wrong(node, f"'{text}' is a word of the language: in quotes it is text")
-            return _constant(text)
-        case n.Name(text=text):
-            first = text.partition(".")[0]
-            if first not in scope.aliases and first not in ("span", "resource", "scope") and ":" not in first:
-                place = n.Name(node.start, node.start + len(first), first)
-                scope.wrong(place, f"unknown alias '{first}'", scope.aliases, first)
-                return _constant(None)
-    return operand(node, scope)
+def _read(node: n.Node, scope: Scope, says: Callable[[object], bool]) -> Predicate:
+    found = operand(node, scope)
+    read = found.read
+    if found.each:
+        return Predicate(lambda run, span, env: any(map(says, read(run, span, env))), found.free)
+    return Predicate(lambda run, span, env: says(read(run, span, env)), found.free)
 
 
-def comparison(node: n.Compare, left: Operand, right: Operand, scope: Scope) -> Predicate:
-    """Both sides read and compared; a missing one does not hold."""
-    op = node.op
-    if op == "matches":
-        return _matching(node, left, right, scope)
-    if isinstance(right.literal, bool) and op not in ("==", "!="):
-        scope.wrong(node, f"'{op}' cannot compare with a boolean")
-    test = comparer(op, left, right)
+def _comparison(node: n.Compare, scope: Scope) -> Predicate:
+    left, right = operand(node.left, scope), operand(node.right, scope, right=True)
+    test = test_of(node, left, right, scope)
     read_left, read_right = left.read, right.read
 
     def holds(run: Run, span: Span, env: Env) -> bool:
         return test(run, read_left(run, span, env), read_right(run, span, env))
 
-    return holds
+    join = None
+    if node.op == "==" and left.free is not right.free and left.unit == right.unit:
+        here, there = (left, right) if left.free else (right, left)
+        if not (here.each or there.each or here.literal is not None) and _plain(node.left, node.right):
+            join = here, there
+    return Predicate(holds, left.free and right.free, join)
 
 
-def comparer(op: str, left: Operand, right: Operand) -> Callable[[Run, Any, Any], bool]:
-    """How two values are compared, as far as the text tells: literals' types, durations."""
-    loosen = next((f for lit in (left.literal, right.literal) if (f := _loosen(lit))), None)
-    scale_left, scale_right = right.duration and not left.duration, left.duration and not right.duration
-
-    def test(run: Run, a: Any, b: Any) -> bool:
-        if a is None or b is None:
-            return False
-        if loosen:
-            a, b = loosen(a), loosen(b)
-        if scale_left and is_number(a):
-            a = a * _MS
-        if scale_right and is_number(b):
-            b = b * _MS
-        result = compare(op, a, b)
-        if result is MISMATCH:
-            run.mismatches += 1
-            return False
-        return bool(result)
-
-    return test
+def _plain(*sides: n.Node) -> bool:
+    """Whether both sides are fields: each of one span."""
+    return all(isinstance(side, n.Name | n.Text | n.Bracket) for side in sides)
 
 
-def member(node: n.In, scope: Scope) -> Predicate:
-    """`field in [..]`: equal to one of them."""
+def _member(node: n.In, scope: Scope) -> Predicate:
+    left = operand(node.item, scope)
+    test, read = member(node, left, scope), left.read
+    return Predicate(lambda run, span, env: test(run, read(run, span, env)), left.free)
+
+
+def member(node: n.In, left: Operand, scope: Scope) -> Callable[[Run, object], bool]:
+    """`in [..]`: equal to one of them. `not in`: to none, and not missing."""
     if not node.values:
         scope.wrong(node, "an empty list: nothing is in it")
-    left = operand(node.item, scope)
-    values = [_list_item(value) for value in node.values]
+    values = [_list_item(value, scope) for value in node.values]
     tests = [(comparer("==", left, value), value.literal) for value in values]
-    negated, read = node.negated, left.read
+    negated = node.negated
 
-    def holds(run: Run, span: Span, env: Env) -> bool:
-        found = read(run, span, env)
+    def one(run: Run, found: object) -> bool:
         if found is None:
             return False
         before = run.mismatches
@@ -204,104 +111,109 @@ def member(node: n.In, scope: Scope) -> Predicate:
         run.mismatches = before
         return hit is not negated
 
-    return holds
+    if left.each:
+        return lambda run, found: any(one(run, each) for each in found)  # type: ignore[attr-defined]
+    return one
 
 
-def _matching(node: n.Compare, left: Operand, right: Operand, scope: Scope) -> Predicate:
-    if not isinstance(right.literal, str):
-        scope.wrong(node.right, "'matches' takes a regular expression in quotes")
-        return lambda run, span, env: False
-    try:
-        expression = re2.compile(right.literal, _QUIET)
-    except re2.error as problem:
-        scope.wrong(node.right, f"invalid regular expression: {_said(problem)}")
-        return lambda run, span, env: False
-    read = left.read
+def _list_item(node: n.Node, scope: Scope) -> Operand:
+    match node:
+        case n.Number() | n.Duration():
+            return literal(node)
+        case n.Name(text=text) if text in ("true", "false"):
+            return constant(text == "true")
+        case n.Name(text=text) | n.Text(value=text):
+            return constant(text)
+    raise AssertionError(node)
 
-    def holds(run: Run, span: Span, env: Env) -> bool:
-        value = read(run, span, env)
-        if isinstance(value, str):
-            return expression.search(value) is not None
-        run.mismatches += value is not None
-        return False
 
-    return holds
+def operand(node: n.Node, scope: Scope, *, right: bool = False, reckoning: bool = False) -> Operand:
+    """One side of a comparison. On the right an undotted word is text, unless it is reckoned with."""
+    match node:
+        case n.Nested():
+            return operand(node.item, scope, right=right, reckoning=reckoning)
+        case n.Number() | n.Duration():
+            return literal(node)
+        case n.Arithmetic():
+            parts = [operand(item, scope, right=right, reckoning=True) for item in node.items]
+            return arithmetic(node, parts, scope)
+        case n.Text():
+            return constant(node.value) if right and not reckoning else _attribute(node.value, scope)
+        case n.Bracket(item=n.Name(text=alias)) if alias in scope.aliases:
+            return alias_field(alias, field_of(node.key, quoted=True), scope)
+        case n.Name():
+            return _word(node, scope) if right and not reckoning else _named(node, scope)
+    scope.wrong(node, _unfit(node))
+    return constant(None)
+
+
+def _word(node: n.Name, scope: Scope) -> Operand:
+    """A name on the right: text, unless it is dotted."""
+    text = node.text
+    if text in ("true", "false"):
+        return constant(text == "true")
+    if "." in text or ":" in text:
+        first = text.partition(".")[0]
+        if first in scope.aliases or first in SCOPES or ":" in first:
+            return _named(node, scope)
+        place = n.Name(node.start, node.start + len(first), first)
+        if not scope.hidden(place):
+            scope.wrong(place, f"unknown alias '{first}'", scope.aliases, first)
+        return constant(None)
+    if text in scope.aliases or text in scope.lets or text in RESERVED:
+        return _named(node, scope)
+    return constant(text)
 
 
 def _named(node: n.Name, scope: Scope) -> Operand:
+    """A name that is a field: of this span, or of an alias's."""
     first, _, rest = node.text.partition(".")
     if first in scope.aliases:
-        if not rest:
-            scope.wrong(node, f"'{first}' is a span: name one of its fields, as {first}.amount")
-            return _constant(None)
-        return _of_alias(first, _known(node, rest, scope), scope)
-    return _of_span(_known(node, node.text, scope), scope)
+        if rest:
+            return alias_field(first, known_field(node, rest, scope), scope)
+        scope.wrong(node, f"'{first}' is a span: name one of its fields, as {first}.amount")
+        return constant(None)
+    if node.text in scope.lets:
+        scope.wrong(node, f"'{node.text}' is a selector, no field: in quotes it is one")
+        return constant(None)
+    found = known_field(node, node.text, scope)
+    return of_span(_noted(found, scope)) if found else constant(None)
 
 
-def _known(node: n.Node, text: str, scope: Scope) -> Field | None:
-    found = None if text in RESERVED else field_of(text)
+def alias_field(alias: str, found: Field | None, scope: Scope) -> Operand:
+    """A field of the span that an alias names."""
+    scope.used.add(alias)
+    return of_alias(alias, _noted(found, scope)) if found else constant(None)
+
+
+def known_field(node: n.Node, text: str, scope: Scope) -> Field | None:
+    """The field of that name, or a problem."""
     if text in RESERVED:
         scope.wrong(node, f"'{text}' is a word of the language: in quotes it is a field")
         return None
-    if found is None and text.startswith(("event", "link", "instrumentation", "span:childCount")):
-        scope.wrong(node, f"not yet supported: the field '{text}'")
-    elif found is None:
+    found = field_of(text)
+    if found is None:
         scope.wrong(node, f"unknown field '{text}'", INTRINSICS, text)
     return found
 
 
-def _of_span(found: Field | None, scope: Scope) -> Operand:
-    if found is None:
-        return _constant(None)
+def _attribute(key: str, scope: Scope) -> Operand:
+    found = field_of(key, quoted=True)
+    assert found is not None
+    return of_span(_noted(found, scope))
+
+
+def _noted(found: Field, scope: Scope) -> Field:
     if found.key:
-        scope.keys.add(found.key)
-    read = found.read
-    return Operand(lambda run, span, env: read(span), duration=found.duration)
-
-
-def _of_alias(alias: str, found: Field | None, scope: Scope) -> Operand:
-    if found is None:
-        return _constant(None)
-    if found.key:
-        scope.keys.add(found.key)
-    read = found.read
-    return Operand(lambda run, span, env: read(env[alias]), duration=found.duration)
-
-
-def _literal(node: n.Number | n.Duration) -> Operand:
-    value = node.value
-    return Operand(lambda run, span, env: value, value, isinstance(node, n.Duration))
-
-
-def _list_item(node: n.Node) -> Operand:
-    match node:
-        case n.Number() | n.Duration():
-            return _literal(node)
-        case n.Name(text=text) if text in ("true", "false"):
-            return _constant(text == "true")
-        case n.Name(text=text) | n.Text(value=text):
-            return _constant(text)
-    raise AssertionError(node)
-
-
-def _constant(value: Any) -> Operand:
-    return Operand(lambda run, span, env: value, value)
-
-
-def _loosen(literal: Any) -> Callable[[Any], Any] | None:
-    if is_number(literal):
-        return as_number
-    return as_boolean if isinstance(literal, bool) else None
-
-
-def _said(problem: Exception) -> str:
-    text = problem.args[0] if problem.args else problem
-    return text.decode() if isinstance(text, bytes) else str(text)
+        scope.keys.setdefault(found.key)
+    return found
 
 
 def _unfit(node: n.Node) -> str:
-    if isinstance(node, n.Arithmetic):
-        return "not yet supported: arithmetic"
     if isinstance(node, n.Call):
         return f"'{node.fun}' says something about the trace, not about one span"
+    if isinstance(node, n.Relation | n.Has | n.Where | n.As):
+        return "this selects spans: inside .where( ) and trace.has( ) something is said about one span"
+    if isinstance(node, n.Number | n.Duration | n.Arithmetic):
+        return "this has to be compared with something"
     return "not something that can be said about one span"

@@ -13,7 +13,10 @@ _NO_PARENT = bytes(8)
 
 
 class Span:
-    """One span with its resource and scope; attributes are looked up, not copied."""
+    """One span with its resource and scope; attributes are looked up, not copied.
+
+    A span whose end is before its start ends where it starts.
+    """
 
     __slots__ = ("end", "message", "name", "parent_id", "resource", "scope", "span_id", "start")
 
@@ -26,12 +29,12 @@ class Span:
         self.parent_id = b"" if parent == _NO_PARENT else parent
         self.name = message.name
         self.start = message.start_time_unix_nano
-        self.end = message.end_time_unix_nano
+        self.end = max(self.start, message.end_time_unix_nano)
 
     @property
     def duration(self) -> int:
-        """In ns; 0 where the end is before the start."""
-        return max(0, self.end - self.start)
+        """In ns."""
+        return self.end - self.start
 
     @property
     def service(self) -> str:
@@ -89,6 +92,15 @@ class Trace:
         return names
 
     @cached_property
+    def children(self) -> dict[bytes, list[Span]]:
+        """Spans by parent id, each list in order; the parent need not be there."""
+        found: dict[bytes, list[Span]] = {}
+        for span in self.spans:
+            if span.parent_id:
+                found.setdefault(span.parent_id, []).append(span)
+        return found
+
+    @cached_property
     def roots(self) -> list[Span]:
         """Spans without a parent id."""
         return [span for span in self.spans if not span.parent_id]
@@ -115,13 +127,54 @@ class Trace:
 
     @cached_property
     def end(self) -> int:
-        """The last end, ns; not before the start."""
-        return max((span.start + span.duration for span in self.spans), default=0)
+        """The last end, ns."""
+        return max((span.end for span in self.spans), default=0)
 
     @cached_property
     def services(self) -> tuple[str, ...]:
         """Distinct service names, sorted."""
         return tuple(sorted({span.service for span in self.spans} - {""}))
+
+    @cached_property
+    def depth(self) -> int:
+        """Spans on the longest chain of present parents; the chain ends at the first repeat."""
+        known: dict[bytes, int] = {}
+        return max((self._depth(span, known) for span in self.spans), default=0)
+
+    def _depth(self, span: Span, known: dict[bytes, int]) -> int:
+        """Spans on the chain from this one up, which is kept for those on it unless it runs into a cycle."""
+        chain: list[Span] = []
+        seen: set[bytes] = set()
+        at: Span | None = span
+        while at is not None and at.span_id not in known:
+            if at.span_id in seen:
+                return len(chain)
+            chain.append(at)
+            seen.add(at.span_id)
+            at = self.parent(at)
+        above = known[at.span_id] if at is not None else 0
+        for number, each in enumerate(reversed(chain), 1):
+            known[each.span_id] = above + number
+        return above + len(chain)
+
+    @cached_property
+    def cyclic(self) -> bool:
+        """Whether parent ids form a cycle somewhere."""
+        done: set[bytes] = set()
+        for span in self.spans:
+            chain: set[bytes] = set()
+            at: Span | None = span
+            while at is not None and at.span_id not in done:
+                if at.span_id in chain:
+                    return True
+                chain.add(at.span_id)
+                at = self.parent(at)
+            done |= chain
+        return False
+
+    def parent(self, span: Span) -> Span | None:
+        """The parent, if it is there."""
+        return self.by_id.get(span.parent_id) if span.parent_id else None
 
     def ancestors(self, span: Span) -> list[Span]:
         """Parent, grandparent and so on; the chain ends at a missing parent or the first repeat."""
@@ -155,4 +208,4 @@ def plain(value: AnyValue) -> Any:
 
 
 def _weight(span: Span) -> tuple[int, bytes]:
-    return span.end, span.message.SerializeToString(deterministic=True)
+    return span.message.end_time_unix_nano, span.message.SerializeToString(deterministic=True)

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dsl.rule import Rule
 from dsl.trace import Span
 
 MAX_EVIDENCE = 20
+MAX_VIOLATIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,6 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
-    """What one condition of a clause came to, for one binding of the spans that `when` names."""
-
-    clause: str
-    bound: tuple[tuple[str, Span], ...]
-    text: str
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What one rule came to on one trace; `reason` tells of an error."""
 
@@ -52,11 +43,18 @@ class Verdict:
     complete: bool
     violations: tuple[Violation, ...] = ()
     reason: str | None = None
-    clause: str | None = None
-    missing: tuple[str, ...] = ()
     truncated: bool = False
     mismatches: int = 0
-    record: tuple[Came, ...] = field(default=(), compare=False)
+
+    @property
+    def clause(self) -> str | None:
+        """The clause that decided, of the first violation."""
+        return self.violations[0].clause if self.violations else None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the first violation lacks."""
+        return self.violations[0].missing if self.violations else ()
 
 
 def violation_id(rule_id: str, trace_id: bytes, bound: Iterable[tuple[str, bytes]]) -> str:

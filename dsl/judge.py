@@ -1,0 +1,216 @@
+"""Judges one trace by one compiled rule."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dsl.clause import Clause
+from dsl.condition import Came, holds, shown
+from dsl.fields import field_of
+from dsl.format import formatted
+from dsl.rule import Rule
+from dsl.run import Env, LimitReached, Run
+from dsl.selector import in_order
+from dsl.trace import Span, Trace
+from dsl.verdict import MAX_EVIDENCE, MAX_VIOLATIONS, Evidence, Verdict, Violation, violation_id
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+TRACE_PLACEHOLDERS = ("trace.duration", "trace.span_count")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """One rule, ready to judge."""
+
+    rule: Rule
+    clauses: tuple[Clause, ...]
+    keys: tuple[str, ...]  # attributes that the rule names
+    names: tuple[str, ...]  # spans that it names
+    needs: frozenset[str] | None  # span names of which one must be there for the rule to apply
+
+    def clause(self, kind: str) -> Clause | None:
+        return next((clause for clause in self.clauses if clause.kind == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseCame:
+    """What a clause came to, for one binding of the spans that `when` names."""
+
+    kind: str
+    bound: tuple[tuple[str, Span], ...]
+    came: Came
+
+
+def judge(compiled: Compiled, trace: Trace, max_steps: int) -> Verdict:
+    """The verdict; a rule that raises or is cut off without an answer harms no other."""
+    rule = compiled.rule
+    if rule.on_incomplete == "skip" and not trace.complete:
+        return Verdict(rule, "skipped", trace.complete)
+    judging = _Judging(compiled, Run(trace, max_steps))
+    try:
+        return judging.verdict()
+    except LimitReached:
+        return judging.outcome("error", reason="limit")
+    except Exception as problem:  # a rule that raises harms no other
+        return judging.outcome("error", reason=f"{type(problem).__name__}: {problem}")
+
+
+def explain(compiled: Compiled, trace: Trace, max_steps: int) -> list[ClauseCame]:
+    """What every condition came to: of `when` and a pattern once, of the others for each binding."""
+    return list(_Judging(compiled, Run(trace, max_steps)).came())
+
+
+@dataclass(slots=True)
+class _Judging:
+    compiled: Compiled
+    run: Run
+
+    def verdict(self) -> Verdict:
+        pattern = self.compiled.clause("pattern")
+        return self._pattern(pattern) if pattern is not None else self._invariant()
+
+    def _pattern(self, pattern: Clause) -> Verdict:
+        if not holds(pattern.condition, self.run, {}):
+            return self.outcome("not_applicable")
+        spans = self._evidence(pattern, {})
+        return self.outcome("violated", (self._make("pattern", {}, [("pattern", s) for s in spans], ()),))
+
+    def _invariant(self) -> Verdict:
+        found: list[Violation] = []
+        applied = cut = False
+        try:
+            for env in self._bindings():
+                applied = True
+                broken = [kind for kind in ("always", "never") if self._breaks(kind, env)]
+                if broken and len(found) == MAX_VIOLATIONS:
+                    cut = True
+                    break
+                if broken:
+                    found.append(self._violation(env, broken))
+        except LimitReached:
+            if not found:
+                raise
+            cut = True
+        if found:
+            return self.outcome("violated", tuple(found), truncated=cut)
+        return self.outcome("satisfied" if applied else "not_applicable")
+
+    def _bindings(self) -> Iterator[Env]:
+        """What `when` names, in every way in which it holds: once if it names nothing."""
+        when = self.compiled.clause("when")
+        assert when is not None
+        ways = when.condition.solve(self.run, {})
+        if when.named:
+            yield from ways
+        elif next(ways, None) is not None:
+            yield {}
+
+    def _breaks(self, kind: str, env: Env) -> bool:
+        clause = self.compiled.clause(kind)
+        return clause is not None and holds(clause.condition, self.run, env) is (kind == "never")
+
+    def _violation(self, env: Env, broken: list[str]) -> Violation:
+        when = self.compiled.clause("when")
+        assert when is not None
+        spans = [(alias, env[alias]) for alias in when.named]
+        spans = spans or [("when", span) for span in self._evidence(when, {})]
+        missing: list[str] = []
+        for kind in broken:
+            clause = self.compiled.clause(kind)
+            assert clause is not None
+            if kind == "always":
+                missing = self._missing(clause, env)
+            else:
+                spans += [("never", span) for span in self._evidence(clause, env)]
+        return self._make(broken[0], env, spans, tuple(missing))
+
+    def _evidence(self, clause: Clause, env: Env) -> list[Span]:
+        """The spans that made a clause hold; none if finding them is too much work."""
+        counted = self.run.mismatches
+        try:
+            return in_order(clause.condition.spans(self.run, env))
+        except LimitReached:
+            return []
+        finally:
+            self.run.mismatches = counted
+
+    def _missing(self, clause: Clause, env: Env) -> list[str]:
+        counted = self.run.mismatches
+        try:
+            return list(dict.fromkeys(clause.condition.missing(self.run, env)))
+        except LimitReached:
+            return [formatted(clause.condition.node)]
+        finally:
+            self.run.mismatches = counted
+
+    def _make(
+        self, clause: str, env: Env, spans: list[tuple[str, Span]], missing: tuple[str, ...]
+    ) -> Violation:
+        rule = self.compiled.rule
+        bound = [(alias, span.span_id) for alias, span in env.items()]
+        evidence = tuple(Evidence(span, role, self._attributes(span)) for role, span in spans[:MAX_EVIDENCE])
+        message = self._message(env) if rule.message else _sentence(clause, evidence, missing)
+        key = violation_id(rule.id, self.run.trace.trace_id, bound)
+        return Violation(key, clause, evidence, len(spans), missing, message)
+
+    def _attributes(self, span: Span) -> dict[str, Any]:
+        found = ((key, span.attribute(key)) for key in self.compiled.keys)
+        return {key: value for key, value in found if value is not None}
+
+    def _message(self, env: Env) -> str:
+        trace = self.run.trace
+
+        def value(match: re.Match[str]) -> str:
+            if match[1] == "trace.duration":
+                return shown(trace.end - trace.start, "duration")
+            if match[1] == "trace.span_count":
+                return f"{len(trace.spans)}"
+            first, _, rest = match[1].partition(".")
+            known = field_of(rest)
+            assert known is not None, rest
+            found = known.read(env[first], trace)
+            return "?" if found is None else shown(found, known.unit)
+
+        return PLACEHOLDER.sub(value, self.compiled.rule.message or "")
+
+    def came(self) -> Iterator[ClauseCame]:
+        """What every condition came to."""
+        when = self.compiled.clause("when")
+        bindings: list[Env] = [{}]
+        if when is not None:
+            bindings = [env for env, _ in zip(self._bindings(), range(MAX_VIOLATIONS), strict=False)]
+        for clause in self.compiled.clauses:
+            for env in bindings if clause.kind in ("always", "never") else [{}]:
+                bound = tuple(env.items())
+                yield ClauseCame(clause.kind, bound, clause.condition.came(self.run, env))
+
+    def outcome(
+        self,
+        outcome: str,
+        violations: tuple[Violation, ...] = (),
+        *,
+        truncated: bool = False,
+        reason: str | None = None,
+    ) -> Verdict:
+        """A verdict with what is known of the trace and the run."""
+        rule, run = self.compiled.rule, self.run
+        return Verdict(rule, outcome, run.trace.complete, violations, reason, truncated, run.mismatches)
+
+
+def _sentence(clause: str, evidence: tuple[Evidence, ...], missing: tuple[str, ...]) -> str:
+    first = evidence[0] if evidence else None
+    what = "the trace"
+    if first is not None:
+        values = ", ".join(f"{key} {shown(value)}" for key, value in first.attributes.items())
+        what = first.span.name + (f" ({values})" if values else "")
+    if missing:
+        return f"{what} without {', '.join(missing)}"
+    if clause == "never":
+        others = _names(e.span for e in evidence if e.role == "never")
+        return f"{what} with {others}" if others else f"{what} with what must never be"
+    return what if evidence else "the trace has what must not be"
+
+
+def _names(spans: Iterable[Span]) -> str:
+    return ", ".join(dict.fromkeys(span.name for span in spans))
