@@ -21,6 +21,8 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|(?://|#)[^\n]*')
 _PLAIN = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
+sys.setrecursionlimit(max(_FRAMES, sys.getrecursionlimit()))
+
 
 class ParseError(Exception):
     """The text is no rule: what is wrong, and at which offset."""
@@ -34,8 +36,6 @@ class ParseError(Exception):
 def parse(text: str) -> n.Condition:
     """Parse one rule text; ParseError when it cannot be."""
     _bound(text)
-    if sys.getrecursionlimit() < _FRAMES:
-        sys.setrecursionlimit(_FRAMES)
     try:
         model = _grammar().model_from_str(text)
     except TextXSyntaxError as problem:
