@@ -10,6 +10,7 @@ import yaml
 
 from dsl.compile import check
 from dsl.parse import ParseError, parse
+from dsl.places import Lines, indices
 from dsl.rule import MODES, ON_INCOMPLETE, SEVERITIES, VERDICTS, Control, Diagnostic, Place, Rule, Test
 from dsl.scope import Problem
 
@@ -113,10 +114,10 @@ class _Reader:
     text: str
     ids: set[str]
     found: list[Diagnostic] = field(default_factory=list)
-    _lines: list[str] = field(init=False)
+    _lines: Lines = field(init=False)
 
     def __post_init__(self) -> None:
-        self._lines = self.text.split("\n")
+        self._lines = Lines(self.text)
 
     def rules(self) -> Iterator[Rule]:
         try:
@@ -124,7 +125,9 @@ class _Reader:
         except yaml.MarkedYAMLError as problem:
             mark = problem.problem_mark or problem.context_mark
             place = Place(mark.line + 1, mark.column + 1) if mark else None
-            self._say(f"not YAML: {problem.problem or problem.context}", place)
+            said = f"{problem.problem or problem.context}"
+            hint = " (YAML is indented with spaces, not with tabs)" if "\\t" in said else ""
+            self._say(f"not YAML: {said}{hint}", place)
             return
         except (yaml.YAMLError, RecursionError) as problem:
             self._say(f"not YAML: {problem}", None)
@@ -207,32 +210,19 @@ class _Reader:
         try:
             parsed = parse(rule.condition)
         except ParseError as refused:
-            self._at(node, rule.condition, Problem(refused.message, refused.at, refused.at + 1))
+            self._at(node, rule.condition, refused.problem)
             return
         for problem in check(rule, parsed)[1]:
             self._at(node, rule.condition, problem)
 
     def _at(self, node: Any, text: str, problem: Problem) -> None:
-        start, end = (self._place_in(node, text, offset) for offset in (problem.start, problem.end))
-        line = self._lines[start.line - 1] if node is not None else text.split("\n")[start.line - 1]
+        lines = self._lines if node is not None else Lines(text)
+        found = indices(node, text, self.text) if node is not None else range(len(text) + 1)
+        start, end = (lines.place(found[min(at, len(text))]) for at in (problem.start, problem.end))
+        line = lines.line(start.line)
         self.found.append(
             Diagnostic(problem.message, self.file, start, end, line, problem.suggestion, problem.severity)
         )
-
-    def _place_in(self, node: Any, text: str, offset: int) -> Place:
-        """Where a condition's character stands in the file, for block and flow scalars."""
-        line = text.count("\n", 0, offset)
-        column = offset - (text.rfind("\n", 0, offset) + 1)
-        if node is None:
-            return Place(line + 1, column + 1)
-        if node.style in ("|", ">"):
-            first = node.start_mark.line + 1
-            while first < len(self._lines) - 1 and not self._lines[first].strip():
-                first += 1
-            indent = len(self._lines[first]) - len(self._lines[first].lstrip(" "))
-            return Place(min(first + line, len(self._lines) - 1) + 1, indent + column + 1)
-        quote = 1 if node.style in ("'", '"') else 0
-        return Place(node.start_mark.line + 1 + line, node.start_mark.column + quote + column + 1)
 
     def _unknown(self, node: Any, key: str, known: Iterable[str]) -> None:
         near = difflib.get_close_matches(key, list(known), 1)
@@ -243,7 +233,7 @@ class _Reader:
         self, message: str, place: Place | None, *, severity: Any = "error", suggestion: str | None = None
     ) -> None:
         start = place or Place(1, 1)
-        line = self._lines[start.line - 1] if start.line <= len(self._lines) else ""
+        line = self._lines.line(start.line)
         end = Place(start.line, start.column + 1)
         self.found.append(Diagnostic(message, self.file, start, end, line, suggestion, severity))
 

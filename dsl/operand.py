@@ -11,7 +11,7 @@ import re2
 from dsl import nodes as n
 from dsl.fields import Field, Kind, Unit
 from dsl.run import Env, Read, Run
-from dsl.scope import Scope
+from dsl.scope import Scope, nearest
 from dsl.values import MISMATCH, as_boolean, as_number, compare, is_number
 
 _MS = 10**6
@@ -193,7 +193,9 @@ def _check_values(node: n.Compare, left: Operand, right: Operand, scope: Scope) 
     for side, other, place in ((left, right, node.right), (right, left, node.left)):
         value = other.literal
         if node.op in ("==", "!=") and side.values and isinstance(value, str) and value not in side.values:
-            scope.warn(place, f"'{value}' never comes: it is one of {', '.join(side.values)}")
+            near = nearest(value, side.values)
+            hint = f", did you mean '{near}'?" if near else ""
+            scope.warn(place, f"'{value}' never comes: it is one of {', '.join(side.values)}{hint}", near)
 
 
 def _matching(node: n.Compare, left: Operand, right: Operand, scope: Scope) -> Test:

@@ -11,10 +11,13 @@ from textx import metamodel_from_file
 from textx.exceptions import TextXSyntaxError
 
 from dsl import nodes as n
+from dsl.hints import syntax
+from dsl.scope import Problem
 
 MAX_SIZE = 64 * 1024  # bytes of a rule's text
 MAX_DEPTH = 64
 _DIGITS = 400
+_OF = ("within", "child", "parent", "sibling")
 _FRAMES = 20_000  # that textX may take for so deep a text; Python allows 1,000
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -25,12 +28,11 @@ sys.setrecursionlimit(max(_FRAMES, sys.getrecursionlimit()))
 
 
 class ParseError(Exception):
-    """The text is no rule: what is wrong, and at which offset."""
+    """The text is no rule."""
 
-    def __init__(self, message: str, at: int) -> None:
-        super().__init__(message)
-        self.message = message
-        self.at = at
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
 
 
 def parse(text: str) -> n.Condition:
@@ -39,7 +41,7 @@ def parse(text: str) -> n.Condition:
     try:
         model = _grammar().model_from_str(text)
     except TextXSyntaxError as problem:
-        raise ParseError(_said(problem, text), _offset(text, problem.line, problem.col)) from None
+        raise ParseError(syntax(text, _offset(text, problem.line, problem.col))) from None
     body = model.body
     lets = tuple(
         n.Let(let._tx_position, let._tx_position_end, let.name, _node(let.value)) for let in model.lets
@@ -58,9 +60,13 @@ def _grammar() -> Any:
     return metamodel_from_file(Path(__file__).parent / "grammar.tx")
 
 
+def _refused(message: str, at: int, length: int = 1) -> ParseError:
+    return ParseError(Problem(message, at, at + length))
+
+
 def _bound(text: str) -> None:
     if len(text.encode("utf-8", "replace")) > MAX_SIZE:
-        raise ParseError(f"a rule may have at most {MAX_SIZE // 1024} KiB", 0)
+        raise _refused(f"a rule may have at most {MAX_SIZE // 1024} KiB", 0)
     depth = nots = 0
     bare = _QUOTED.sub(lambda match: " " * len(match[0]), text)
     for match in re.finditer(r"[({\[]|[)}\]]|\bnot\b|\S", bare):
@@ -68,17 +74,7 @@ def _bound(text: str) -> None:
         depth += (word in "({[") - (word in ")}]")
         nots = nots + 1 if word == "not" else 0
         if depth > MAX_DEPTH or nots > MAX_DEPTH:
-            raise ParseError(f"nested more than {MAX_DEPTH} deep", match.start())
-
-
-def _said(problem: TextXSyntaxError, text: str) -> str:
-    at = _offset(text, problem.line, problem.col)
-    found = re.match(r"\s*(\"[^\"\n]*\"?|[\w.-]+|\S{1,2}|$)", text[at:])
-    word = found[1] if found else ""
-    hints = {"=": "did you mean '=='?", "&&": "write 'and'", "||": "write 'or'", "!": "write 'not'"}
-    hint = hints.get(word)
-    seen = f"'{word}'" if word else "the end of the rule"
-    return f"unexpected {seen}" + (f", {hint}" if hint else "")
+            raise _refused(f"nested more than {MAX_DEPTH} deep", match.start())
 
 
 def _offset(text: str, line: int, column: int) -> int:
@@ -125,12 +121,14 @@ def _comparison(raw: Any, start: int, end: int) -> n.Node:
 def _relation(tail: Any, start: int, end: int, left: n.Node) -> n.Node:
     gap = tail.gap or (tail.within and tail.within.gap)
     takes = {"within": tail.gap and not tail.within, "before": not tail.gap, "after": not tail.gap}
-    if not takes.get(tail.op, not gap):
-        raise ParseError(
-            "'within' takes a duration, and follows only 'before' and 'after'", tail._tx_position
-        )
+    at, op = tail._tx_position, tail.op
+    if not takes.get(op, not gap):
+        raise _refused("'within' takes a duration, and follows only 'before' and 'after'", at, len(op))
+    if bool(tail.of) is not (op in _OF):
+        said = f"'{op}' takes no 'of'" if tail.of else f"'{op}' is followed by 'of'"
+        raise _refused(said, at, len(op))
     value = _duration(gap, 0, 0).value if gap else None
-    return n.Relation(start, end, tail.op, left, _node(tail.right), value)
+    return n.Relation(start, end, op, left, _node(tail.right), value)
 
 
 def _chain(raw: Any, start: int, end: int) -> n.Node:
@@ -162,10 +160,10 @@ def _call(raw: Any, start: int, end: int) -> n.Node:
 def _number(raw: Any, start: int, end: int) -> n.Number:
     text = raw.text.replace("_", "")
     if len(text) > _DIGITS:
-        raise ParseError(f"a number may have at most {_DIGITS} digits", start)
+        raise _refused(f"a number may have at most {_DIGITS} digits", start)
     value = int(text) if re.fullmatch(r"-?\d+", text) else float(text)
     if value in (math.inf, -math.inf):
-        raise ParseError("this number is too great", start)
+        raise _refused("this number is too great", start)
     return n.Number(start, end, value, raw.text)
 
 
@@ -186,7 +184,7 @@ def _unquoted(text: str, start: int) -> str:
         if len(escape) > 1:
             return chr(int(escape[1:], 16))
         if escape not in _PLAIN:
-            raise ParseError(
+            raise _refused(
                 f"unknown escape '\\{escape}', did you mean '\\\\{escape}'?", start + 1 + match.start()
             )
         return _PLAIN[escape]
@@ -195,7 +193,7 @@ def _unquoted(text: str, start: int) -> str:
     try:
         return value.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise ParseError("half of a surrogate pair is no character", start) from None
+        raise _refused("half of a surrogate pair is no character", start) from None
 
 
 _BUILD: dict[str, Any] = {

@@ -11,6 +11,8 @@ from dsl.scope import Scope
 from dsl.trace import Span
 from dsl.values import truthy
 
+_NOTHING = ("null", "nil", "None", "undefined")
+
 Holds = Callable[[Run, Span, Env], bool]
 
 
@@ -162,6 +164,8 @@ def _word(node: n.Name, scope: Scope) -> Operand:
         return constant(None)
     if text in scope.aliases or text in scope.lets or text in RESERVED:
         return _named(node, scope)
+    if text in _NOTHING:
+        scope.warn(node, f"'{text}' is text here: whether a field is there, says 'exists'")
     return constant(text)
 
 

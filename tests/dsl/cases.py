@@ -52,7 +52,7 @@ def message(span: Span) -> ResourceSpans:
         name=span.name,
         start_time_unix_nano=span.start,
         end_time_unix_nano=span.finish,
-        kind=span.kind,  # type: ignore[arg-type]
+        kind=span.kind,
         attributes=_pairs(span.attributes),
     )
     made.status.code = span.status  # type: ignore[assignment]

@@ -6,6 +6,7 @@ A rule is a tree of tuples, made by `tests/dsl/cases.py`, which `text` prints. A
 import itertools
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +71,7 @@ def comparable(a: Any, b: Any) -> bool:
     return type(a) is type(b) and type(a) in (str, bool, bytes)
 
 
-def compare(op: str, a: Any, b: Any) -> bool:  # noqa: C901
+def compare(op: str, a: Any, b: Any) -> bool:
     if a is None or b is None:
         return False
     if op == "==":
@@ -281,7 +282,7 @@ class Oracle:
         others = self.select(right, env)
         return [a for a in self.select(left, env) if any(self.relates(op, gap, a, b) for b in others)]
 
-    def relates(self, op: str, gap: int | None, a: Span, b: Span) -> bool:  # noqa: C901
+    def relates(self, op: str, gap: int | None, a: Span, b: Span) -> bool:
         if a is b:
             return False
         if op == "after":
@@ -378,8 +379,8 @@ class Oracle:
         if kind == "not":
             return [] if self.ways(tree[1], env) else [env]
         if kind == "relation":
-            found = [way for way, _, _ in self.pairs(tree, env)]
-            return found if tree[3][1] or tree[4][1] else found[:1]
+            related = [way for way, _, _ in self.pairs(tree, env)]
+            return related if tree[3][1] or tree[4][1] else related[:1]
         return [env] if self.holds(tree, env) else []
 
     def pairs(self, tree: Tree, env: Env) -> list[tuple[Env, Span, Span]]:
@@ -447,7 +448,7 @@ class Oracle:
                 return [text(side) for found, side in sides if not found]
         return [text(tree)]
 
-    def evidence(self, tree: Tree, env: Env) -> set[bytes]:  # noqa: C901
+    def evidence(self, tree: Tree, env: Env) -> set[bytes]:
         kind = tree[0]
         if kind == "some":
             return {span.id for span in self.select(tree[1], env)}
@@ -502,7 +503,7 @@ class Oracle:
                 breaches.add(self.breach(rule, env, broken, text))
         return ("violated" if breaches else "satisfied"), breaches
 
-    def breach(self, rule: dict[str, Tree], env: Env, broken: list[str], text: Any) -> Breach:
+    def breach(self, rule: dict[str, Tree], env: Env, broken: Sequence[str], text: Any) -> Breach:
         spans = {(alias, span.id) for alias, span in env.items()}
         if not env:
             spans = {("when", span) for span in self.evidence(rule["when"], {})}

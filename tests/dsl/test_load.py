@@ -96,7 +96,7 @@ def test_a_rule_that_is_too_large_is_refused() -> None:
     ("condition", "said"),
     [
         ("a = b", "unexpected '=', did you mean '=='?"),
-        ("a && b", "unexpected '&&', write 'and'"),
+        ("a && b", "unexpected '&&', did you mean 'and'?"),
         ("a and", "unexpected the end of the rule"),
         ("when { a }", "a rule with 'when' needs 'always' or 'never'"),
         ("always { a }", "a rule with 'always' needs 'when'"),
