@@ -93,7 +93,8 @@ def _and(node: n.And, scope: Scope) -> Condition:
         before = scope.aliases
         compiled = condition(item, scope)
         reads = frozenset(scope.used)
-        scope.used |= used
+        used |= reads
+        scope.used = used
         operands.append(Operands(compiled, reads, frozenset(scope.aliases[len(before) :])))
     return And(node, tuple(operands), _plan(operands))
 
@@ -166,7 +167,8 @@ def _relation(node: n.Relation, scope: Scope) -> Condition:
     used, scope.used = scope.used, set()
     right, second = _operand(node.right, scope)
     dependent = first is not None and first in scope.used
-    scope.used |= used
+    used |= scope.used
+    scope.used = used
     found = Related(node, left, right, (first, second), dependent)
     if first or second:
         scope.binders.append(found)

@@ -119,13 +119,14 @@ def _clauses(parsed: n.Condition, scope: Scope) -> tuple[Clause, ...]:
 
 def _clauses_fit(rule: Rule, parsed: n.Condition, clauses: tuple[Clause, ...], scope: Scope) -> None:
     kinds = [kind for kind, _ in parsed.clauses]
+    words = [n.Node(at.start, at.start + len(kind)) for kind, at in zip(kinds, parsed.places, strict=True)]
     for number, kind in enumerate(kinds):
         if kind in kinds[:number]:
-            scope.wrong(parsed.places[number], f"'{kind}' stands twice")
+            scope.wrong(words[number], f"'{kind}' stands twice")
     if kinds and "when" not in kinds:
-        scope.wrong(parsed.places[0], f"a rule with '{kinds[0]}' needs 'when'")
+        scope.wrong(words[0], f"a rule with '{kinds[0]}' needs 'when'")
     elif set(kinds) == {"when"}:
-        scope.wrong(parsed.places[0], "a rule with 'when' needs 'always' or 'never'")
+        scope.wrong(words[0], "a rule with 'when' needs 'always' or 'never'")
 
 
 def _message_fits(rule: Rule, parsed: n.Condition, clauses: tuple[Clause, ...], scope: Scope) -> None:
@@ -135,7 +136,7 @@ def _message_fits(rule: Rule, parsed: n.Condition, clauses: tuple[Clause, ...], 
         if first in aliases and rest and field_of(rest) is not None:
             scope.used.add(first)
         elif found[1] not in TRACE_PLACEHOLDERS:
-            place = parsed.places[0] if parsed.places else n.Node(0, 1)
+            place = n.Node(0, 1)
             scope.wrong(place, f"the message names '{found[0]}', which is no field of a span named in 'when'")
 
 

@@ -37,7 +37,7 @@ def _nested(node: n.Nested) -> str:
 def _call(node: n.Call) -> str:
     more = f" by {formatted(node.by)}" if node.by else ""
     more += f", {formatted(node.second)}" if node.second else ""
-    return f"{node.fun}({formatted(node.item)}{more})"
+    return f"{node.prefix}{node.fun}({formatted(node.item)}{more})"
 
 
 def _relation(node: n.Relation) -> str:

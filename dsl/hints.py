@@ -5,7 +5,7 @@ import re
 from dsl.scope import Problem, nearest
 
 KEYWORDS = tuple(
-    "when always never let as and or not in exists matches contains starts_with ends_with "
+    "when always never let as and or not in exists matches contains starts_with ends_with "  # noqa: SIM905
     "before after overlaps within of inside encloses child parent sibling by".split()
 )
 _WORD = re.compile(r"\"(?:\\.|[^\"\\\n])*\"?|[\w.:-]+|&&|\|\||\S|$")

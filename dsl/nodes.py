@@ -97,6 +97,7 @@ class Call(Node):
     item: Node
     by: Node | None
     second: Node | None
+    prefix: str = ""  # `trace.`, of `trace.count`
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class Condition:
     lets: tuple[Let, ...]
     pattern: Node | None
     clauses: tuple[tuple[str, Node], ...]
-    places: tuple[Node, ...] = ()  # of the clauses' keywords
+    places: tuple[Node, ...] = ()  # of the clauses, with keyword and braces
 
     def clause(self, kind: str) -> Node | None:
         return next((node for name, node in self.clauses if name == kind), None)

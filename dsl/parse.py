@@ -49,9 +49,7 @@ def parse(text: str) -> n.Condition:
     if type(body).__name__ == "Pattern":
         return n.Condition(text, lets, _node(body.value), ())
     clauses = tuple((clause.kind, _node(clause.value)) for clause in body.clauses)
-    places = tuple(
-        n.Node(clause._tx_position, clause._tx_position + len(clause.kind)) for clause in body.clauses
-    )
+    places = tuple(n.Node(clause._tx_position, clause._tx_position_end) for clause in body.clauses)
     return n.Condition(text, lets, None, clauses, places)
 
 
@@ -154,7 +152,8 @@ def _call(raw: Any, start: int, end: int) -> n.Node:
     by = _node(rest.field) if type(rest).__name__ == "ByField" else None
     second = _node(rest.value) if type(rest).__name__ == "Second" else None
     fun = raw.fun.rstrip("( \t\n")
-    return n.Call(start, end, "count" if fun == "trace.count" else fun, _node(raw.value), by, second)
+    prefix = "trace." if fun.startswith("trace.") else ""
+    return n.Call(start, end, fun.removeprefix("trace."), _node(raw.value), by, second, prefix)
 
 
 def _number(raw: Any, start: int, end: int) -> n.Number:
