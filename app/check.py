@@ -1,75 +1,87 @@
-"""`betrace check`: judges trace files with the evaluator that the worker uses."""
+"""`betrace check`: judges trace files with the evaluator that the worker uses, and tells as it goes."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
+from app.traces import Traces
 from dsl.compile import RuleSet
 from dsl.trace import Trace
 from dsl.verdict import Verdict, Violation
-from streams.otlp import WireError
-from streams.split import joined, split
-from streams.trace_files import Problem, read
 from streams.violation import leaving
+
+Echo = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Report:
+class Totals:
     """What the files came to."""
 
     traces: int = 0
     spans: int = 0
-    judged: list[tuple[Trace, Verdict]] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    violations: int = 0
+    shadow: int = 0
+    erred: int = 0
 
-    @property
-    def violations(self) -> int:
-        return sum(len(verdict.violations) for _, verdict in self.judged)
-
-    @property
-    def code(self) -> int:
+    def code(self, errors: Iterable[str]) -> int:
         """0: none violated, 1: some, 2: bad input or a rule that erred."""
-        if self.errors or any(verdict.outcome == "error" for _, verdict in self.judged):
+        if self.erred or any(True for _ in errors):
             return 2
         return 1 if self.violations else 0
 
 
-def check(rules: RuleSet, files: Iterable[str], *, every: bool) -> Report:
-    """Judge all traces of the files; a trace may be spread over them."""
-    report = Report()
-    traces: dict[bytes, list[bytes]] = {}
-    for name in files:
-        _collect(name, traces, report)
-    for parts in traces.values():
-        trace = Trace.of(TracesData.FromString(b"".join(parts)).resource_spans)
-        report.traces += 1
-        report.spans += len(trace.spans)
-        shown = ("violated", "error")
-        report.judged += [(trace, v) for v in rules.judge(trace, every=every) if every or v.outcome in shown]
-    return report
+class Form(Protocol):
+    """How verdicts are told."""
+
+    def verdict(self, trace: Trace, verdict: Verdict) -> None: ...
+
+    def end(self, totals: Totals, errors: list[str]) -> None: ...
 
 
-def _collect(name: str, traces: dict[bytes, list[bytes]], report: Report) -> None:
-    try:
-        for piece in read(name):
-            if isinstance(piece, Problem):
-                report.errors.append(str(piece))
-                continue
-            parts = split(piece.request.SerializeToString())
-            for trace_id, fragment in parts.fragments.items():
-                traces.setdefault(trace_id, []).append(joined(iter(fragment.runs)))
-            for reason, spans in parts.rejected.items():
-                report.errors.append(f"{piece.file}:{piece.line}: {len(spans)} spans refused: {reason}")
-    except WireError as problem:
-        report.errors.append(str(problem))
+def check(rules: RuleSet, traces: Traces, form: Form, *, every: bool) -> int:
+    """Judge all traces; tell violations and errors, or with `every` all verdicts. Gives the exit code."""
+    totals = Totals()
+    for trace in traces:
+        totals.traces += 1
+        totals.spans += len(trace.spans)
+        for verdict in rules.judge(trace, every=every):
+            _count(verdict, totals)
+            if every or verdict.outcome in ("violated", "error"):
+                form.verdict(trace, verdict)
+        traces.progress.say(f"{totals.traces:,} traces judged, {totals.violations:,} violations")
+    traces.progress.clear()
+    form.end(totals, traces.errors)
+    return totals.code(traces.errors)
 
 
-def as_json(report: Report) -> dict[str, Any]:
-    """The report for machines: one entry a violation, else one a rule and trace."""
-    verdicts = [entry for trace, verdict in report.judged for entry in _entries(trace, verdict)]
-    return {"traces": report.traces, "spans": report.spans, "verdicts": verdicts, "errors": report.errors}
+def _count(verdict: Verdict, totals: Totals) -> None:
+    """Count a verdict; a shadow rule's violations are told and do not fail the check."""
+    if verdict.rule.mode == "shadow":
+        totals.shadow += len(verdict.violations)
+    else:
+        totals.violations += len(verdict.violations)
+    totals.erred += verdict.outcome == "error"
+
+
+@dataclass(slots=True)
+class AsJson:
+    """For machines: one object, with one entry a violation, else one a rule and trace."""
+
+    echo: Echo
+    begun: bool = False
+
+    def verdict(self, trace: Trace, verdict: Verdict) -> None:
+        """Tell one."""
+        for entry in _entries(trace, verdict):
+            self.echo(("," if self.begun else '{"verdicts": [') + "\n " + json.dumps(entry))
+            self.begun = True
+
+    def end(self, totals: Totals, errors: list[str]) -> None:
+        """Tell the numbers."""
+        head = "]" if self.begun else '{"verdicts": []'
+        numbers = {"traces": totals.traces, "spans": totals.spans, "errors": errors}
+        self.echo(f"{head}, {json.dumps(numbers)[1:]}")
 
 
 def _entries(trace: Trace, verdict: Verdict) -> Iterator[dict[str, Any]]:
@@ -80,6 +92,7 @@ def _entries(trace: Trace, verdict: Verdict) -> Iterator[dict[str, Any]]:
         "reason": verdict.reason,
         "complete": verdict.complete,
         "truncated": verdict.truncated,
+        "mode": verdict.rule.mode,
     }
     for violation in verdict.violations:
         spans = [
@@ -97,23 +110,32 @@ def _entries(trace: Trace, verdict: Verdict) -> Iterator[dict[str, Any]]:
         yield {"id": None, **common, "clause": None, "message": None, "spans": [], "missing": []}
 
 
-def as_text(report: Report) -> Iterator[str]:
-    """The report for people."""
-    for trace, verdict in report.judged:
+@dataclass(slots=True)
+class AsText:
+    """For people."""
+
+    echo: Echo
+
+    def verdict(self, trace: Trace, verdict: Verdict) -> None:
+        """Tell one."""
         for violation in verdict.violations:
-            yield from _violation_lines(trace, verdict, violation)
+            for line in _violation_lines(trace, verdict, violation):
+                self.echo(line)
         if not verdict.violations:
             reason = f": {verdict.reason}" if verdict.reason else ""
-            yield f"{verdict.outcome} {verdict.rule.id}{reason}\n  trace {trace.trace_id.hex()}\n"
-    yield (
-        f"{report.traces:,} traces, {report.spans:,} spans: {report.violations:,} violations"
-        + (f", {len(report.errors):,} errors" if report.errors else "")
-    )
+            self.echo(f"{verdict.outcome} {verdict.rule.id}{reason}\n  trace {trace.trace_id.hex()}\n")
+
+    def end(self, totals: Totals, errors: list[str]) -> None:
+        """Tell the numbers."""
+        more = f", {totals.shadow:,} in shadow" if totals.shadow else ""
+        more += f", {len(errors):,} errors" if errors else ""
+        self.echo(f"{totals.traces:,} traces, {totals.spans:,} spans: {totals.violations:,} violations{more}")
 
 
 def _violation_lines(trace: Trace, verdict: Verdict, violation: Violation) -> Iterator[str]:
     rule = verdict.rule
-    yield f"{rule.severity} {rule.id}: {leaving('message', violation.message)}"
+    shadow = " (shadow)" if rule.mode == "shadow" else ""
+    yield f"{rule.severity} {rule.id}{shadow}: {leaving('message', violation.message)}"
     whole = "" if verdict.complete else ", incomplete"
     yield f"  trace {trace.trace_id.hex()} ({len(trace.spans)} spans{whole})"
     for evidence in violation.evidence:
@@ -125,4 +147,6 @@ def _violation_lines(trace: Trace, verdict: Verdict, violation: Violation) -> It
         yield f"  and {violation.span_total - len(violation.evidence)} more spans"
     if violation.missing:
         yield f"  missing  {', '.join(violation.missing)}"
+    if verdict.truncated:
+        yield "  truncated: there may be more violations in this trace"
     yield ""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from app.errors import UserError
+from app.rule_tools import COMMANDS
 
 _SEVERAL = ("--rules", "--traces")  # options that take more than one value: --rules a.yaml b.yaml
 
@@ -50,57 +51,6 @@ def api(config_file: Path | None) -> None:
     from app.run import run_api
 
     run_api(_settings(config_file))
-
-
-@cli.command()
-@click.option("--rules", multiple=True, required=True, metavar="F...", type=click.Path(path_type=Path))
-@click.option(
-    "--traces", multiple=True, required=True, metavar="F...", help="Trace files; - is standard input."
-)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-@click.option("--all", "every", is_flag=True, help="Every verdict, not violations and errors alone.")
-def check(rules: tuple[Path, ...], traces: tuple[str, ...], form: str, every: bool) -> None:
-    """Judge trace files. Ends with 0 if none is violated, 1 if some are, 2 for bad input."""
-    from app.check import as_json, as_text, check
-    from app.rule_files import read_rules
-    from dsl.compile import compile_rules
-
-    report = check(compile_rules(read_rules(rules)), traces, every=every)
-    for error in report.errors:
-        click.echo(f"betrace: {error}", err=True)
-    if form == "json":
-        click.echo(json.dumps(as_json(report), indent=1))
-    else:
-        for line in as_text(report):
-            click.echo(line)
-    sys.exit(report.code)
-
-
-@cli.command(name="test")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def test_rules(files: tuple[Path, ...]) -> None:
-    """Run the tests inside rule files. Ends with 0, 1 or, for files with errors, 2."""
-    from app.rule_files import read_rules
-    from dsl.testing import run_tests
-
-    results = list(run_tests(read_rules(files)))
-    failed = [result for result in results if result.problem]
-    for result in failed:
-        click.echo(f"failed {result.rule.id}, {result.test.name}: {result.problem}")
-    click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
-    sys.exit(1 if failed else 0)
-
-
-@cli.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def lint(files: tuple[Path, ...]) -> None:
-    """Say what is wrong with rule files. Ends with 0 or 1."""
-    from app.rule_files import diagnostics
-
-    found = diagnostics(files)
-    for problem in found:
-        click.echo(problem.render())
-    sys.exit(1 if any(problem.severity == "error" for problem in found) else 0)
 
 
 @cli.command()
@@ -188,6 +138,10 @@ def config(config_file: Path | None, docs: bool) -> None:
         return
     for source in sources(load(config_file)):
         click.echo(f"{source.key:<28} {source.value:<32} {source.origin}")
+
+
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 def _settings(config_file: Path | None) -> Any:

@@ -1,5 +1,6 @@
 """Judges one trace by one compiled rule."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,8 +58,11 @@ def judge(compiled: Compiled, trace: Trace, max_steps: int) -> Verdict:
 
 
 def explain(compiled: Compiled, trace: Trace, max_steps: int) -> list[ClauseCame]:
-    """What every condition came to: of `when` and a pattern once, of the others for each binding."""
-    return list(_Judging(compiled, Run(trace, max_steps)).came())
+    """What every condition came to, as far as the limits allow: the others for each binding of `when`."""
+    found: list[ClauseCame] = []
+    with contextlib.suppress(LimitReached):
+        found.extend(_Judging(compiled, Run(trace, max_steps)).came())
+    return found
 
 
 @dataclass(slots=True)

@@ -28,6 +28,8 @@ _KEYS = frozenset(
         "resource",
         "events",
         "links",
+        "scope",
+        "statusMessage",
     ]
 )
 
@@ -63,8 +65,39 @@ def _add(group: ResourceSpans, given: Mapping[str, Any], number: int) -> None:
     span.end_time_unix_nano = span.start_time_unix_nano + _ns(given.get("duration", "1ms"))
     span.kind = _number(KINDS, given.get("kind", "unspecified"))  # type: ignore[assignment]
     span.status.code = _number(STATUSES, given.get("status", "unset"))  # type: ignore[assignment]
-    for key, value in given.get("attributes", {}).items():
-        _set(span.attributes.add(key=str(key)).value, value)
+    span.status.message = str(given.get("statusMessage", ""))
+    _fill(span.attributes, given.get("attributes", {}))
+    for event in given.get("events", ()):
+        made = span.events.add(name=str(_of(event, "name", "")))
+        made.time_unix_nano = span.start_time_unix_nano + _ns(_of(event, "time", 0))
+        _fill(made.attributes, _of(event, "attributes", {}))
+    for link in given.get("links", ()):
+        other = span.links.add(
+            trace_id=_hex(_of(link, "traceID", ""), 16), span_id=_hex(_of(link, "spanID", ""), 8)
+        )
+        _fill(other.attributes, _of(link, "attributes", {}))
+    scope = group.scope_spans[0].scope
+    scope.name, scope.version = (str(given.get("scope", {}).get(key, "")) for key in ("name", "version"))
+
+
+def _of(part: Any, key: str, default: Any) -> Any:
+    """A key of an event or link; an event may be its name alone."""
+    if isinstance(part, Mapping):
+        return part.get(key, default)
+    return str(part) if key == "name" else default
+
+
+def _hex(text: Any, size: int) -> bytes:
+    try:
+        found = bytes.fromhex(str(text))
+    except ValueError:
+        found = b""
+    return found if len(found) == size else hashlib.sha256(str(text).encode()).digest()[:size]
+
+
+def _fill(attributes: Any, given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
+        _set(attributes.add(key=str(key)).value, value)
 
 
 def _set(target: AnyValue, value: Any) -> None:
