@@ -96,21 +96,21 @@ def _and(node: n.And, scope: Scope) -> Condition:
         used |= reads
         scope.used = used
         operands.append(Operands(compiled, reads, frozenset(scope.aliases[len(before) :])))
-    return And(node, tuple(operands), _plan(operands))
+    return And(node, tuple(operands), _plan(operands, frozenset(scope.aliases)))
 
 
-def _plan(operands: list[Operands]) -> tuple[Condition, ...]:
+def _plan(operands: list[Operands], aliases: frozenset[str]) -> tuple[Condition, ...]:
     """The items as they are searched: `x.id == y.id` narrows the later of the two as it is chosen."""
     plan: list[Condition] = []
     for operand in operands:
-        if not (isinstance(operand.item, Compared) and _joins(operand.item, plan)):
+        if not (isinstance(operand.item, Compared) and _joins(operand.item, plan, aliases)):
             plan.append(operand.item)
     return tuple(plan)
 
 
-def _joins(compared: Compared, plan: list[Condition]) -> bool:
+def _joins(compared: Compared, plan: list[Condition], aliases: frozenset[str]) -> bool:
     """Whether the equality could become a join of a selector chosen before it."""
-    sides = [_alias_side(node) for node in (compared.node.left, compared.node.right)]
+    sides = [_alias_side(node, aliases) for node in (compared.node.left, compared.node.right)]
     if compared.node.op != "==" or compared.left.operand.unit != compared.right.operand.unit:
         return False
     for number in reversed(range(len(plan))):
@@ -127,13 +127,13 @@ def _joins(compared: Compared, plan: list[Condition]) -> bool:
     return False
 
 
-def _alias_side(node: n.Node) -> tuple[str, n.Node] | None:
+def _alias_side(node: n.Node, aliases: frozenset[str]) -> tuple[str, n.Node] | None:
     """An alias and its field's node, if that is what the node is."""
     match node:
-        case n.Name(text=text) if "." in text:
+        case n.Name(text=text) if "." in text and text.partition(".")[0] in aliases:
             first, _, rest = text.partition(".")
             return first, n.Name(node.start, node.end, rest)
-        case n.Bracket(item=n.Name(text=alias), key=key):
+        case n.Bracket(item=n.Name(text=alias), key=key) if alias in aliases:
             return alias, n.Text(node.start, node.end, key)
     return None
 

@@ -37,6 +37,7 @@ _UNITS = {
     "msec": "ms",
     "hr": "h",
 }
+_NEAR = 100  # characters that are looked at on either side
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
 
 
@@ -46,11 +47,17 @@ def syntax(text: str, at: int) -> Problem:
     found = _WORD.match(text, at)
     word = found[0] if found else ""
     for look in _LOOKS:
-        problem = look(text, at, word)
+        problem = look(text, at, word[:_NEAR])
         if problem is not None:
             return problem
-    seen = f"'{word}'" if word else "the end of the rule"
+    shown = word if len(word) <= _NEAR else f"{word[:_NEAR]}…"
+    seen = f"'{shown}'" if word else "the end of the rule"
     return Problem(f"unexpected {seen}", at, at + max(1, len(word)))
+
+
+def _before(text: str, at: int) -> str:
+    """What stands shortly before."""
+    return text[max(0, at - _NEAR) : at]
 
 
 def _traceql(text: str, at: int, word: str) -> Problem | None:
@@ -94,18 +101,21 @@ def _unclosed(text: str, at: int, word: str) -> Problem | None:
 
 def _parentheses(text: str, at: int, word: str) -> Problem | None:
     """`trace.has payment` and `payment.where amount > 5`."""
-    before = re.search(r"(trace\.has|trace\.count|[\w.\"-]*\.where|count|sum|avg|min|max|all)\s*$", text[:at])
+    before = re.search(
+        r"(trace\.has|trace\.count|[\w.\"-]*\.where|count|sum|avg|min|max|all)\s*$", _before(text, at)
+    )
     if before is None or not word or word in ")}],":
         return None
-    name = before[1]
+    name, start = before[1], at - len(_before(text, at)) + before.start(1)
     rest = text[at:].split("\n")[0].rstrip(" }") if name.endswith(".where") else word
     message = f"'{name}' needs parentheses, did you mean '{name}({rest})'?"
-    return Problem(message, before.start(1), before.end(1), f"{name}({rest})")
+    return Problem(message, start, start + len(name), f"{name}({rest})")
 
 
 def _case(text: str, at: int, word: str) -> Problem | None:
-    before = re.search(r"([A-Za-z_]+)\s*$", text[:at])
-    for seen, start in ((word, at), (before[1] if before else "", before.start(1) if before else 0)):
+    before = re.search(r"([A-Za-z_]+)\s*$", _before(text, at))
+    behind = at - len(_before(text, at)) + before.start(1) if before else 0
+    for seen, start in ((word, at), (before[1] if before else "", behind)):
         meant = seen.lower()
         if meant in KEYWORDS and seen not in KEYWORDS:
             return Problem(f"unexpected '{seen}', did you mean '{meant}'?", start, start + len(seen), meant)
@@ -117,7 +127,7 @@ def _duration(text: str, at: int, word: str) -> Problem | None:
     if number is None:
         return None
     unit = word[number.end() :]
-    if not unit and re.search(r"within\s*$", text[:at]):
+    if not unit and re.search(r"within\s*$", _before(text, at)):
         message = f"a duration needs a unit: {word}ms, {word}s or {word}m"
         return Problem(message, at, at + len(word), f"{word}s")
     if unit:
@@ -129,15 +139,15 @@ def _duration(text: str, at: int, word: str) -> Problem | None:
 
 
 def _lists(text: str, at: int, word: str) -> Problem | None:
-    if word == "(" and re.search(r"\bin\s*$", text[:at]):
+    if word == "(" and re.search(r"\bin\s*$", _before(text, at)):
         return Problem("a list stands in brackets: [a, b]", at, at + 1, "[")
-    if word == "," and re.search(r"\d\s*$", text[:at]):
+    if word == "," and re.search(r"\d\s*$", _before(text, at)):
         return Problem("unexpected ',': in a number stands '_', as in 1_000", at, at + 1, "_")
     return None
 
 
 def _braces(text: str, at: int, word: str) -> Problem | None:
-    before = re.search(r"\b(when|always|never)\s*$", text[:at])
+    before = re.search(r"\b(when|always|never)\s*$", _before(text, at))
     if before and word and word != "{":
         message = f"unexpected '{word}': what follows '{before[1]}' stands in braces, {before[1]} {{ … }}"
         return Problem(message, at, at + len(word))
@@ -147,7 +157,12 @@ def _braces(text: str, at: int, word: str) -> Problem | None:
 def _meant(text: str, at: int, word: str) -> Problem | None:
     two = text[at : at + 2]
     meant = _MEANT.get(two if two in _MEANT else word)
-    if meant is None and word and word not in KEYWORDS and not re.search(r"[\s(]$|^$", text[:at] or " "):
+    if (
+        meant is None
+        and word
+        and word not in KEYWORDS
+        and not re.search(r"[\s(]$|^$", _before(text, at) or " ")
+    ):
         return None
     if meant is None and re.fullmatch(r"[A-Za-z_]+", word) and word not in KEYWORDS:
         meant = nearest(word, KEYWORDS)
@@ -169,9 +184,13 @@ def _chained(text: str, at: int, word: str) -> Problem | None:
 
 
 def _forgotten(text: str, at: int, word: str) -> Problem | None:
-    if word in KEYWORDS or not re.match(r"[A-Za-z_\"]", word) or not re.search(r"[\w\")\]]\s+$", text[:at]):
+    if (
+        word in KEYWORDS
+        or not re.match(r"[A-Za-z_\"]", word)
+        or not re.search(r"[\w\")\]]\s+$", _before(text, at))
+    ):
         return None
-    if re.search(r"\b(and|or|not)\s*$", text[:at]):
+    if re.search(r"\b(and|or|not)\s*$", _before(text, at)):
         return None
     message = f"unexpected '{word}': is 'and', 'or' or another word missing before it?"
     return Problem(message, at, at + len(word))

@@ -36,13 +36,18 @@ def layout(text: str) -> str:
 
     A clause stands on a line if it fits and no comment is inside; else each operand has its own.
     """
-    condition = parse(text)
-    comments = list(_comments(text))
-    lines = [line for unit in _units(condition) for line in _lines(unit, comments)]
-    made = "\n".join(_with_comments(text, lines, comments))
-    if not same(condition, parse(made)):
+    made = _once(text)
+    while (again := _once(made)) != made:  # a comment may have left the clause that it had broken
+        made = again
+    if not same(parse(text), parse(made)):
         raise AssertionError(f"the layout would change the meaning of {text!r}")
     return made
+
+
+def _once(text: str) -> str:
+    comments = list(_comments(text))
+    lines = [line for unit in _units(parse(text)) for line in _lines(unit, comments)]
+    return "\n".join(_with_comments(text, lines, comments))
 
 
 def same(one: object, other: object) -> bool:

@@ -59,4 +59,6 @@ class Scope:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like the given one, if one is."""
+    if len(word) > 64:
+        return None
     return next(iter(difflib.get_close_matches(word, list(known), 1, 0.7)), None)
