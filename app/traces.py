@@ -66,6 +66,8 @@ class Traces:
                 for name in _files(self.files):
                     self._read(name, Path(folder))
                 self.progress.clear()
+                if self._buckets:
+                    self._spill(Path(folder))
                 yield from self._traces()
             finally:
                 for bucket in self._buckets:
@@ -112,7 +114,8 @@ class Traces:
                 trace_id, length = _HEADER.unpack(header)
                 self._parts.setdefault(trace_id, []).append(bucket.read(length))
             yield from self._kept()
-        yield from self._kept()
+        if not self._buckets:
+            yield from self._kept()
 
     def _kept(self) -> Iterator[Trace]:
         parts, self._parts = self._parts, {}
