@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from streams.json_stream import parts
 from streams.otlp import WireError, json_value, request_of_json, request_of_proto, request_of_value
 
-LARGEST = 128 * 2**20
+LARGEST = 32 * 2**20
 """Bytes of a line or of a delimited message that are read; a larger one is a problem."""
 
+_AT_ONCE = 16 * 2**20  # bytes of a JSON document that is parsed at once
 _HEAD = 64  # bytes by which a format is told
 _GZIP = b"\x1f\x8b"
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in no text, but soon in any protobuf
@@ -114,12 +116,27 @@ def _part(
 def _json(stream: _Stream, file: str) -> Iterator[TracesPiece | Problem]:
     """One value, over many lines or the first of several in lines."""
     text = b""
-    while not text.strip() and (line := stream.readline()):
+    while not text.strip() and (line := stream.readline(_AT_ONCE)):
         text += line
     if not _is_json(text):
-        text += stream.read()
+        text += stream.read(_AT_ONCE)
+        if len(text) >= _AT_ONCE:
+            yield from _large(_Stream(io.BufferedReader(_Rewound(text, stream))), file)
+            return
     yield from _requests(text, file)
     yield from _lines(stream, file, text.count(b"\n"))
+
+
+def _large(stream: _Stream, file: str) -> Iterator[TracesPiece | Problem]:
+    """A value that is too large to be read at once."""
+    number = 0
+    try:
+        for number, value in enumerate(parts(stream), 1):
+            yield _part(request_of_value, value, file, number)
+    except WireError as problem:
+        yield Problem(file, number + 1, str(problem))
+    if not number:
+        yield Problem(file, 1, f"no OTLP in a JSON document of more than {_AT_ONCE:,} bytes")
 
 
 def _is_json(text: bytes) -> bool:

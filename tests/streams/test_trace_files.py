@@ -1,3 +1,4 @@
+import base64
 import gzip
 import io
 import json
@@ -266,3 +267,40 @@ def test_a_line_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
     assert isinstance(next(parts), TracesPiece)
     path.write_text("")
     assert len(list(parts)) < 5_000
+
+
+@pytest.mark.parametrize("shape", ["one line", "indented", "array", "tempo"])
+def test_a_json_document_too_large_to_parse_at_once_is_read_by_resource(
+    shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"traceId": "1" * 32, "name": "a"}
+    groups: list[dict[str, object]] = [
+        {"scopeSpans": [{"spans": [{**one, "spanId": f"{number:016x}"}]}]} for number in range(1, 50)
+    ]
+    made: object = {"resourceSpans": groups}
+    if shape == "array":
+        made = [{"resourceSpans": groups[:25]}, {"resourceSpans": groups[25:]}]
+    if shape == "tempo":
+        ids = [base64.b64encode(number.to_bytes(8, "big")).decode() for number in range(1, 50)]
+        trace_id = base64.b64encode(bytes.fromhex("1" * 32)).decode()
+        spans = [{"traceId": trace_id, "spanId": each, "name": "a"} for each in ids]
+        made = {"trace": {"resourceSpans": [{"scopeSpans": [{"spans": [each]}]} for each in spans]}}
+    path = tmp_path / "large.json"
+    path.write_text(json.dumps(made, indent=1 if shape == "indented" else None))
+
+    def read_ids() -> list[bytes]:
+        pieces = [piece for piece in read(str(path)) if isinstance(piece, TracesPiece)]
+        return [
+            each.span_id
+            for piece in pieces
+            for group in piece.request.resource_spans
+            for scope in group.scope_spans
+            for each in scope.spans
+        ]
+
+    at_once = read_ids()
+    monkeypatch.setattr("streams.trace_files._AT_ONCE", 1000)
+    assert len(at_once) == 49
+    assert read_ids() == at_once
+    path.write_text(path.read_text()[:-100])
+    assert [str(piece) for piece in read(str(path)) if isinstance(piece, Problem)] != []
