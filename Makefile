@@ -9,7 +9,7 @@ PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13; do \
 	$$each $(IS_NEW_ENOUGH) && echo $$each && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint fmt types imports unit integration bench lock clean
+.PHONY: help install run test lint fmt types imports unit integration fuzz bench lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,13 +43,20 @@ integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
 	@scripts/collector >/dev/null
 	$(BIN)/pytest tests/integration
 
+fuzz: $(DEV) requirements-fuzz.lock ## an hour of random bytes for the parser, and 100,000 random rules for the oracle
+	@$(PIP) --require-hashes -r requirements-fuzz.lock
+	$(BIN)/python -m tests.fuzz -max_total_time=3600 -rss_limit_mb=1024 -artifact_prefix=$${TMPDIR:-/tmp}/
+	BETRACE_ORACLE_PAIRS=100000 $(BIN)/pytest tests/dsl/test_oracle.py -o timeout=7200
+
 bench: $(DEV) ## spans per CPU second of a worker, on a real Kafka that is started for it
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.language
 
 LOCK := $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-header
 lock: $(DEV) ## pin what pyproject.toml asks for, keeping the pins that still fit
 	$(LOCK) --group build -o requirements.lock
 	$(LOCK) --group build --group dev -o requirements-dev.lock
+	echo atheris==3.0.0 | $(BIN)/uv pip compile - -q --universal --python-version 3.11 --generate-hashes --no-header -o requirements-fuzz.lock
 
 clean: ## remove what was built
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -141,6 +141,8 @@ def _postfix(raw: Any, start: int, end: int) -> n.Node:
         if type(part).__name__ == "Where":
             node = n.Where(start, stop, node, _node(part.value))
         elif type(part).__name__ == "FieldPart":
+            if isinstance(node, n.Name | n.FieldOf):
+                raise _refused("unexpected '.': a name is written without spaces", part._tx_position)
             node = n.FieldOf(start, stop, node, part.text[1:])
         else:
             node = n.Bracket(start, stop, node, _unquoted(part.key.text, part.key._tx_position))

@@ -244,7 +244,8 @@ class Oracle:
             return not self.says(tree[1], span, env)
         if kind == "cmp":
             return compare_vals(tree[1], self.value(tree[2], span, env), self.value(tree[3], span, env))
-        options = self.value(tree[1], span, env).options
+        found = self.value(tree[1], span, env)
+        options = found.options
         if kind == "exists":
             return any(value is not None for value in options)
         if kind == "truthy":
@@ -255,7 +256,7 @@ class Oracle:
             )
         assert kind == "in", tree
         hits = [
-            any(equal(beside(item, value), item) for item in tree[2])
+            any(compare_vals("==", Val([value], found.unit), Val([item], literal=True)) for item in tree[2])
             for value in options
             if value is not None
         ]
