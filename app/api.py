@@ -1,58 +1,65 @@
 """The HTTP API: violations from the index, rules as they are in force."""
 
 import json
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from anyio.to_thread import run_sync
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.index import BadCursor, Index, Query, nanoseconds
+from app.index import BadCursor, Index, Query
+from app.parameters import choice, known, limit, time
 from app.problems import Problem, on_error, on_http, on_problem
-from dsl.rule import SEVERITIES, Rule
+from app.rules_api import ROUTES as RULE_ROUTES
+from app.rules_api import RuleSource
+from app.security import Access, Guard
+from dsl.rule import SEVERITIES
 
-MAX_LIMIT = 1000
 _PAGE = ("limit", "cursor")
 _FILTERS = ("severity", "ruleId", "traceId", "service", "status", "mode", "from", "to")
 _STATUSES = ("open", "retracted", "any")
 _MODES = ("enforce", "shadow", "any")
 
 
-class RuleSource(Protocol):
-    """Where the rules in force come from."""
-
-    @property
-    def problem(self) -> str | None: ...
-
-    def rules(self) -> tuple[Rule, ...]: ...
-
-
 _ERRORS: dict[Any, Any] = {Problem: on_problem, HTTPException: on_http, Exception: on_error}
 
 
-def application(index: Index, rules: RuleSource, waiting: Callable[[], str | None]) -> Starlette:
-    """The API. `waiting` tells what it waits for before it is ready, None when it is."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the API serves from. `waiting` tells what it waits for before it is ready, None when it is."""
+
+    index: Index
+    rules: RuleSource
+    waiting: Callable[[], str | None]
+    now: Callable[[], int]
+    access: Access = field(default_factory=Access)
+
+
+def application(parts: Parts) -> Starlette:
+    """The API."""
     app = Starlette(
         routes=[
             Route("/", home),
             Route("/api/violations", violations),
             Route("/api/violations/{id}", violation),
-            Route("/api/rules", rule_list),
-            Route("/api/rules/{id}", rule),
+            *RULE_ROUTES,
             Route("/healthz", healthy),
             Route("/readyz", ready),
             Route("/metrics", metrics),
         ],
         exception_handlers=_ERRORS,
+        middleware=[Middleware(Guard, access=parts.access, stale=parts.waiting)],
     )
-    app.state.index, app.state.rules, app.state.waiting = index, rules, waiting
+    app.state.index, app.state.rules = parts.index, parts.rules
+    app.state.waiting, app.state.now = parts.waiting, parts.now
     return app
 
 
@@ -77,31 +84,12 @@ async def violations(request: Request) -> Response:
 
 async def violation(request: Request) -> Response:
     """One violation."""
-    _known(request, ())
+    known(request, ())
     index: Index = request.app.state.index
     found = await run_sync(index.find, request.path_params["id"])
     if found is None:
         raise Problem(404, f"there is no violation {request.path_params['id']}")
     return Response(found, media_type="application/json")
-
-
-async def rule_list(request: Request) -> Response:
-    """The rules, by id."""
-    _known(request, _PAGE)
-    limit, after = _limit(request), request.query_params.get("cursor", "")
-    found = [rule for rule in request.app.state.rules.rules() if rule.id > after]
-    following = found[limit - 1].id if len(found) > limit else None
-    return JSONResponse({"items": [rule_json(rule) for rule in found[:limit]], "nextCursor": following})
-
-
-async def rule(request: Request) -> Response:
-    """One rule; its ETag is the version."""
-    _known(request, ())
-    key = request.path_params["id"]
-    found = next((rule for rule in request.app.state.rules.rules() if rule.id == key), None)
-    if found is None:
-        raise Problem(404, f"there is no rule {key}")
-    return JSONResponse(rule_json(found), headers={"ETag": f'"{found.version}"'})
 
 
 async def ready(request: Request) -> Response:
@@ -147,78 +135,19 @@ async def metrics(_request: Request) -> Response:
     return PlainTextResponse(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
-def rule_json(rule: Rule) -> dict[str, Any]:
-    """A rule as the API shows it."""
-    return {
-        "id": rule.id,
-        "name": rule.name,
-        "description": rule.description,
-        "severity": rule.severity,
-        "enabled": rule.enabled,
-        "mode": rule.mode,
-        "onIncomplete": rule.on_incomplete,
-        "condition": rule.condition,
-        "message": rule.message,
-        "labels": dict(rule.labels),
-        "compliance": [control._asdict() for control in rule.compliance],
-        "runbookUrl": rule.runbook_url,
-        "version": rule.version,
-        "updatedAt": rule.updated_at,
-        "updatedBy": rule.updated_by,
-        "source": rule.source,
-    }
-
-
 def _query(request: Request) -> Query:
-    _known(request, (*_FILTERS, *_PAGE))
+    known(request, (*_FILTERS, *_PAGE))
     given = request.query_params
-    choice = partial(_choice, given.getlist)
+    one_of = partial(choice, given.getlist)
     return Query(
-        severities=choice("severity", SEVERITIES, ()),
+        severities=one_of("severity", SEVERITIES, ()),
         rule_ids=tuple(given.getlist("ruleId")),
         trace_ids=tuple(trace.lower() for trace in given.getlist("traceId")),
         services=tuple(given.getlist("service")),
-        statuses=choice("status", _STATUSES, ("open",)),
-        modes=choice("mode", _MODES, ("enforce",)),
-        start=_time(given, "from"),
-        end=_time(given, "to"),
-        limit=_limit(request),
+        statuses=one_of("status", _STATUSES, ("open",)),
+        modes=one_of("mode", _MODES, ("enforce",)),
+        start=time(given, "from"),
+        end=time(given, "to"),
+        limit=limit(request),
         cursor=given.get("cursor"),
     )
-
-
-def _known(request: Request, names: tuple[str, ...]) -> None:
-    unknown = [name for name in request.query_params if name not in names]
-    if unknown:
-        offered = f"there are {', '.join(names)}" if names else "there are none here"
-        raise Problem(400, f"unknown parameter {unknown[0]}; {offered}")
-
-
-def _choice(
-    given: Callable[[str], list[str]], name: str, allowed: tuple[str, ...], default: tuple[str, ...]
-) -> tuple[str, ...]:
-    values = tuple(value.lower() for value in given(name))
-    wrong = [value for value in values if value not in allowed]
-    if wrong:
-        raise Problem(400, f"{name}: {wrong[0]!r} is none of {', '.join(allowed)}")
-    return () if "any" in values else values or default
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", "100")
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_LIMIT):
-        raise Problem(400, f"limit: a number from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
-def _time(given: Mapping[str, str], name: str) -> int | None:
-    text = given.get(name)
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit() and len(text) < 15:
-        return int(text) * 10**6
-    try:
-        return nanoseconds(text.replace(" ", "+"))
-    except (ValueError, OverflowError):
-        now = datetime(2026, 1, 31, 12).isoformat()
-        raise Problem(400, f"{name}: RFC 3339 with a zone, such as {now}Z, or Unix ms") from None

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app import clock
-from app.api import application
+from app.api import Parts, application
 from app.console import Found
 from app.errors import UserError
 from app.index import Index
@@ -90,7 +90,7 @@ async def _work(dev: Dev, listener: socket.socket, stop: asyncio.Event) -> None:
     with following(dev.config, dev.rules) as log, indexing(index, dev.config) as reader:
         worker = Worker(dev.config, log.in_force, lambda: log.ready, clock.now)
         waiting = lambda: worker.ready or reader.problem  # noqa: E731
-        app = application(index, log, waiting)
+        app = application(Parts(index, log, waiting, clock.now))
         _greet(dev)
         async with (
             beside(serve(app, listener, stop)),

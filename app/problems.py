@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem bodies."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -10,22 +11,29 @@ from starlette.responses import JSONResponse, Response
 class Problem(Exception):
     """An answer other than the one asked for: its HTTP status, and a sentence on what to do."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: object
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.headers = dict(headers or {})
+        self.more = more
 
 
-def problem_response(status: int, detail: str) -> Response:
-    """A problem body."""
+def problem_response(status: int, detail: str, more: Mapping[str, object] | None = None) -> Response:
+    """A problem body; `more` are members beside the standard's."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body |= more or {}
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
 async def on_problem(_request: Request, problem: Exception) -> Response:
     """Answer a `Problem`."""
     assert isinstance(problem, Problem)
-    return problem_response(problem.status, problem.detail)
+    response = problem_response(problem.status, problem.detail, problem.more)
+    response.headers.update(problem.headers)
+    return response
 
 
 async def on_http(request: Request, problem: Exception) -> Response:

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from app import clock
-from app.api import application, worker_application
+from app.api import Parts, application, worker_application
 from app.errors import UserError
 from app.index import Index, Reader
 from app.rule_files import read_rules
-from app.serve import bind, serve
+from app.security import Access, read_tokens
+from app.serve import Tls, bind, serve
 from app.settings import Settings
 from dsl.rule import Rule
 from streams.admin import TopicError, verify
@@ -48,14 +49,31 @@ def run_api(settings: Settings) -> None:
     config = settings.config()
     rules = read_rules(config.rule_files)
     listener = bind(settings.api.listen)
+    access, tls = api_access(settings), api_tls(settings)
     index = Index(settings.api.index or config.data_dir / "violations.sqlite")
 
     async def work(stop: asyncio.Event) -> None:
         with following(config, rules) as log, indexing(index, config) as reader:
             async with beside(forgetting(index, config.violations_retention)):
-                await serve(application(index, log, lambda: reader.problem or log.problem), listener, stop)
+                parts = Parts(index, log, lambda: reader.problem or log.problem, clock.now, access)
+                await serve(application(parts), listener, stop, tls)
 
     until_told(work, settings.log.level)
+
+
+def api_access(settings: Settings) -> Access:
+    """The tokens of the settings; UserError for a file that holds none."""
+    api = settings.api
+    tokens = read_tokens(api.tokens_file) if api.tokens_file else None
+    if api.trust_user_header and tokens is not None and api.trust_user_header not in tokens:
+        raise UserError(f"api.trust_user_header: there is no token {api.trust_user_header}")
+    return Access(tokens, api.trust_user_header)
+
+
+def api_tls(settings: Settings) -> Tls | None:
+    """The certificate that the API shows, if any."""
+    tls = settings.api.tls
+    return Tls(tls.cert_file, tls.key_file) if tls.cert_file and tls.key_file else None
 
 
 @contextmanager

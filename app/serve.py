@@ -2,6 +2,9 @@
 
 import asyncio
 import socket
+import ssl
+from pathlib import Path
+from typing import NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -30,9 +33,31 @@ def bind(address: str) -> socket.socket:
     return listener
 
 
-async def serve(application: Starlette, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Answer requests until `stop` is set."""
-    config = uvicorn.Config(application, log_level="error", access_log=False, lifespan="off")
+class Tls(NamedTuple):
+    """Files of a certificate chain and its key."""
+
+    cert: Path
+    key: Path
+
+
+async def serve(
+    application: Starlette, listener: socket.socket, stop: asyncio.Event, tls: Tls | None = None
+) -> None:
+    """Answer requests until `stop` is set; UserError for a certificate that cannot be used."""
+    config = uvicorn.Config(
+        application,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=30,
+        ssl_certfile=tls.cert if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as problem:
+        raise UserError(f"the API's certificate or key cannot be used: {problem}") from None
     server = _Server(config)
     serving = asyncio.create_task(server._serve([listener]))
     try:

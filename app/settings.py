@@ -144,8 +144,22 @@ class ViolationsSettings(_Group):
     )
 
 
+class ApiTls(_Group):
+    cert_file: Path | None = Field(None, description="certificate chain of the API; without it, plain HTTP")
+    key_file: Path | None = Field(None, description="key of that certificate")
+
+
 class ApiSettings(_Group):
-    listen: Address = Field("127.0.0.1:12011", description="where the API listens; loopback only")
+    listen: Address = Field(
+        "127.0.0.1:12011", description="where the API listens; without tokens, loopback only"
+    )
+    tokens_file: Path | None = Field(
+        None, description="YAML file of tokens: name: {sha256, role: viewer or editor}"
+    )
+    trust_user_header: str | None = Field(
+        None, description="name of the token whose X-Grafana-User is the author of changes"
+    )
+    tls: ApiTls = ApiTls()
     index: Path | None = Field(None, description="file of the violation index; in worker.data_dir by default")
 
 
@@ -189,8 +203,16 @@ class Settings(_Group):
                 "kafka.tls.cert_file needs kafka.tls.key_file",
             ),
             (
-                self.api.listen.startswith(_LOOPBACK),
-                "api.listen is not on loopback: without tokens it has to be",
+                self.api.listen.startswith(_LOOPBACK) or self.api.tokens_file,
+                "api.listen is not on loopback: that needs api.tokens_file",
+            ),
+            (
+                (self.api.tls.cert_file is None) == (self.api.tls.key_file is None),
+                "api.tls.cert_file and api.tls.key_file go together",
+            ),
+            (
+                not self.api.trust_user_header or self.api.tokens_file,
+                "api.trust_user_header names a token of api.tokens_file",
             ),
         )
         wrong = [text for right, text in checks if not right]

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -69,13 +69,22 @@ def load(files: Iterable[tuple[str, str]]) -> Loaded:
 
 
 def rule_of(
-    value: Mapping[str, Any], *, version: int, source: str
+    value: Mapping[str, Any],
+    *,
+    version: int,
+    source: str,
+    at: str | None = None,
+    by: str | None = None,
 ) -> tuple[Rule | None, tuple[Diagnostic, ...]]:
     """A rule from its JSON form; the diagnostics count lines in its condition."""
-    named = {name: item for key, item in value.items() if (name := _JSON_KEYS.get(key, key)) is not None}
+    named = {
+        name: item
+        for key, item in value.items()
+        if item is not None and (name := _JSON_KEYS.get(key, key)) is not None
+    }
     reader = _Reader("rule", "", set())
     rule = reader.rule(_Plain(named), version, source)
-    return rule, tuple(reader.found)
+    return rule and replace(rule, updated_at=at, updated_by=by), tuple(reader.found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,85 +1,30 @@
-"""The rules in force: rule files, and the log of proposals on the rules topic, folded in offset order."""
+"""The rules in force: rule files, and the log of proposals on the rules topic, which is also written here."""
 
-import json
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
-from dsl.compile import compile_rules
-from dsl.files import rule_of
+from dsl.compile import compile_rule, rule_set
+from dsl.judge import Compiled
 from dsl.rule import Rule
 from streams import metrics
 from streams.config import Kafka
+from streams.fold import Change, Fold
 from streams.judge import Rules
 from streams.kafka import client_settings
 from streams.topics import Topics
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An accepted proposal: the rule as of `version`, or its deletion."""
-
-    rule_id: str
-    version: int
-    rule: Rule | None
-    by: str
-    at: str
+_OUTCOMES = 10_000  # of records read lately, for those who wait to read their own
+_POLL = 0.1  # seconds
+_LOST = 5.0  # seconds without an answer after which Kafka counts as away
 
 
-@dataclass(slots=True)
-class Fold:
-    """The state that the log's records lead to, whoever reads them.
-
-    A proposal whose base is not the rule's current version has no effect. A batch is applied whole, at its
-    last record, or not at all.
-    """
-
-    changes: dict[str, Change] = field(default_factory=dict)
-    refused: int = 0
-    _batches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-    def add(self, value: bytes) -> bool:
-        """Fold one record in; whether anything changed. What is no proposal is counted and passed over."""
-        try:
-            proposal = json.loads(value)
-            batch = proposal.get("batch")
-            if not batch:
-                return self._apply([proposal])
-            waiting = self._batches.setdefault(batch["id"], [])
-            waiting.append(proposal)
-            if len(waiting) < batch["size"]:
-                return False
-            return self._apply(self._batches.pop(batch["id"]))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            self.refused += 1
-            return False
-
-    def rules(self) -> list[Rule]:
-        """The rules that exist now."""
-        return [change.rule for change in self.changes.values() if change.rule is not None]
-
-    def _apply(self, proposals: list[dict[str, Any]]) -> bool:
-        accepted = [self._accepted(proposal) for proposal in proposals]
-        if not all(accepted):
-            self.refused += 1
-            return False
-        self.changes |= {change.rule_id: change for change in accepted if change}
-        return True
-
-    def _accepted(self, proposal: dict[str, Any]) -> Change | None:
-        rule_id, base = proposal["ruleId"], proposal["baseVersion"]
-        current = self.changes.get(rule_id)
-        if base != (current.version if current else 0):
-            return None
-        rule = None
-        if proposal["rule"] is not None:
-            rule, _ = rule_of(proposal["rule"] | {"id": rule_id}, version=base + 1, source="api")
-            if rule is None:
-                return None
-        return Change(rule_id, base + 1, rule, proposal["by"], proposal["at"])
+class NotWritten(Exception):
+    """A proposal that Kafka did not take, or that did not come back in time."""
 
 
 class RulesLog:
@@ -91,14 +36,18 @@ class RulesLog:
         self.offset = 0
         self.problem: str | None = "the rules log has not been read yet"
         self._kafka = kafka
-        self._files = tuple(files)
+        self._files = {rule.id: rule for rule in files}
         self._max_steps = max_steps
         self._changed = changed
         self._fold = Fold()
+        self._known: dict[str, Compiled] = {}
         self._compiled = self._compile()
+        self._outcomes: OrderedDict[int, bool] = OrderedDict()
+        self._read_more = threading.Condition()
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rules-log", daemon=True)
+        self._producer: Producer | None = None
 
     @property
     def ready(self) -> bool:
@@ -125,27 +74,74 @@ class RulesLog:
 
     def rules(self) -> tuple[Rule, ...]:
         """Rule files, which win, and the log's rules, by id."""
-        files = {rule.id: rule for rule in self._files}
         logged = {rule.id: rule for rule in self._fold.rules()}
-        return tuple(sorted((logged | files).values(), key=lambda rule: rule.id))
+        return tuple(sorted((logged | self._files).values(), key=lambda rule: rule.id))
+
+    def is_file(self, rule_id: str) -> bool:
+        """Whether a rule comes from a file, and cannot be changed here."""
+        return rule_id in self._files
+
+    def history(self, rule_id: str) -> tuple[Change, ...]:
+        """All versions of a rule of the log, oldest first."""
+        return tuple(self._fold.history.get(rule_id, ()))
+
+    def propose(self, records: Sequence[tuple[str, bytes]], seconds: float = 10.0) -> bool:
+        """Append proposals (rule id, value), read the last one back, and say whether it was accepted.
+
+        Blocks for at most that long. NotWritten if it cannot be said: Kafka is away, or slow.
+        """
+        end = time.monotonic() + seconds
+        last = self._append(records, seconds)
+        with self._read_more:
+            while last not in self._outcomes:
+                if self.offset > last or not self._read_more.wait(max(0.0, end - time.monotonic())):
+                    raise NotWritten(
+                        "the proposal was written, but not read back in time: look before you repeat it"
+                    )
+            return self._outcomes[last]
+
+    def _append(self, records: Sequence[tuple[str, bytes]], seconds: float) -> int:
+        """The offset of the last record."""
+        offsets: list[int] = []
+        problems: list[str] = []
+
+        def on_delivery(error: Any, message: Any) -> None:
+            if error is not None:
+                problems.append(error.str())
+            else:
+                offsets.append(message.offset())
+
+        if self._producer is None:
+            more = {"enable.idempotence": True, "delivery.timeout.ms": round(seconds * 1000), "log_level": 0}
+            self._producer = Producer(client_settings(self._kafka, **more))
+        topic = Topics(self._kafka.group).rules
+        for key, value in records:
+            self._producer.produce(topic, value, key, partition=0, on_delivery=on_delivery)
+        left = self._producer.flush(seconds + 1)
+        if problems or left or len(offsets) < len(records):
+            raise NotWritten(f"Kafka did not take it: {problems[0] if problems else 'no answer'}")
+        return max(offsets)
 
     def _compile(self) -> Rules:
-        compiled = compile_rules(self.rules(), max_steps=self._max_steps)
-        metrics.RULES_LOADED.set(len(compiled.rules))
+        """Compile what changed since the last time."""
+        rules = [rule for rule in self.rules() if rule.enabled]
+        known, self._known = self._known, {}
+        for rule in rules:
+            before = known.get(rule.id)
+            self._known[rule.id] = before if before and before.rule == rule else compile_rule(rule)
+        compiled = rule_set(self._known.values(), self._max_steps)
+        metrics.RULES_LOADED.set(len(rules))
         metrics.RULES_OFFSET.set(self.offset)
         return Rules(compiled, self.offset)
 
     def _run(self) -> None:
-        consumer = Consumer(
-            client_settings(
-                self._kafka,
-                **{
-                    "group.id": f"{self._kafka.group}-rules",
-                    "enable.auto.commit": False,
-                    "enable.partition.eof": False,
-                },
-            )
-        )
+        settings = {
+            "group.id": f"{self._kafka.group}-rules",
+            "enable.auto.commit": False,
+            "enable.partition.eof": False,
+            "log_level": 0,
+        }
+        consumer = Consumer(client_settings(self._kafka, **settings))
         try:
             self._follow(consumer)
         finally:
@@ -155,14 +151,17 @@ class RulesLog:
         partition = TopicPartition(Topics(self._kafka.group).rules, 0, OFFSET_BEGINNING)
         end: int | None = None
         consumer.assign([partition])
+        asked = time.monotonic()
         while not self._stopping.is_set():
             changed = self._read(consumer)
-            end = self._end(consumer, partition) if end is None else end
             if changed:
                 self._compiled = self._compile()
+            if end is None or time.monotonic() - asked > _LOST:
+                asked = time.monotonic()
+                found = self._end(consumer, partition)
+                end = found if end is None else end
             if end is not None and self.offset >= end and not self.ready:
-                self.problem = None
-                self._compiled = replace_offset(self._compiled, self.offset)
+                self._compiled = self._compiled._replace(offset=self.offset)
                 self._ready.set()
                 self._changed()
             elif changed and self.ready:
@@ -170,24 +169,26 @@ class RulesLog:
 
     def _read(self, consumer: Consumer) -> bool:
         changed = False
-        for message in consumer.consume(500, timeout=0.2):
-            if message.error():
-                continue
-            changed |= self._fold.add(message.value() or b"")
+        messages = [message for message in consumer.consume(500, timeout=_POLL) if not message.error()]
+        for message in messages:
+            accepted = self._fold.add(message.value() or b"")
+            changed |= accepted
+            self._outcomes[message.offset() or 0] = accepted
             self.offset = (message.offset() or 0) + 1
+        while len(self._outcomes) > _OUTCOMES:
+            self._outcomes.popitem(last=False)
+        if messages:
+            with self._read_more:
+                self._read_more.notify_all()
         metrics.RULES_OFFSET.set(self.offset)
         return changed
 
     def _end(self, consumer: Consumer, partition: TopicPartition) -> int | None:
         try:
-            low, high = consumer.get_watermark_offsets(partition, timeout=5, cached=False)
+            low, high = consumer.get_watermark_offsets(partition, timeout=_LOST, cached=False)
         except KafkaException as problem:
             self.problem = f"the rules log cannot be read: {problem.args[0].str()}"
             return None
+        self.problem = None
         self.offset = max(self.offset, low)
         return int(high)
-
-
-def replace_offset(rules: Rules, offset: int) -> Rules:
-    """The same rules as of a later offset."""
-    return rules._replace(offset=offset)

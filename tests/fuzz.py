@@ -1,6 +1,6 @@
 """Fuzzes the parser with atheris: `make fuzz` (an hour), or `python -m tests.fuzz -max_total_time=60`.
 
-Whatever the bytes, a rule text and a rule file are read into a rule or diagnostics, and a rule that is read is
+Whatever the bytes, a rule text and a rule file come to a rule or diagnostics, and a rule is
 laid out; anything else is a crash, and the bytes that led to it are kept. It takes libFuzzer's options.
 """
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -5,29 +6,47 @@ import pytest
 from starlette.testclient import TestClient
 
 import streams.metrics  # noqa: F401 declares what /metrics shows
-from app.api import application, worker_application
+from app.api import Parts, application, worker_application
 from app.index import Index
 from dsl.files import load
 from dsl.rule import Rule
+from streams.fold import Change
+from streams.rules_log import NotWritten
 from tests.app.violations import record, violation
 
 RULES = "rules: [{id: b, condition: x}, {id: a, severity: high, condition: y, labels: {team: shop}}]"
 
 
 class Rules:
-    """Rules as they are in force."""
+    """Rules of files, as they are in force."""
 
     problem: str | None = None
 
     def rules(self) -> tuple[Rule, ...]:
         return tuple(sorted(load([("rules.yaml", RULES)]).rules, key=lambda rule: rule.id))
 
+    def is_file(self, rule_id: str) -> bool:
+        return any(rule.id == rule_id for rule in self.rules())
+
+    def history(self, rule_id: str) -> tuple[Change, ...]:
+        return ()
+
+    def propose(self, records: Sequence[tuple[str, bytes]], seconds: float = 10.0) -> bool:
+        raise NotWritten("there is no Kafka here")
+
+
+def client_of(index: Index) -> TestClient:
+    app = application(Parts(index, Rules(), lambda: None, lambda: 0))
+    return TestClient(app, raise_server_exceptions=False)
+
 
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
     index = Index(tmp_path / "index.sqlite")
     index.put([record(n, severity="critical" if n % 2 else "low") for n in range(250)], {})
-    return TestClient(application(index, Rules(), lambda: None), raise_server_exceptions=False)
+    return TestClient(
+        application(Parts(index, Rules(), lambda: None, lambda: 0)), raise_server_exceptions=False
+    )
 
 
 def test_violations_come_in_pages_with_the_whole_record(client: TestClient) -> None:
@@ -98,7 +117,9 @@ def test_another_method_is_a_problem_too(client: TestClient) -> None:
 def test_what_nobody_foresaw_shows_nothing_of_the_inside(tmp_path: Path) -> None:
     index = Index(tmp_path / "index.sqlite")
     index.file.unlink()
-    client = TestClient(application(index, Rules(), lambda: None), raise_server_exceptions=False)
+    client = TestClient(
+        application(Parts(index, Rules(), lambda: None, lambda: 0)), raise_server_exceptions=False
+    )
     answer = client.get("/api/violations")
     assert answer.status_code == 500
     assert "sqlite" not in answer.text

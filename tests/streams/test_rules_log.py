@@ -7,7 +7,8 @@ from confluent_kafka import Producer
 from dsl.files import load
 from streams.config import Kafka
 from streams.embedded import EmbeddedBroker
-from streams.rules_log import Fold, RulesLog
+from streams.fold import Fold
+from streams.rules_log import RulesLog
 from streams.topics import Topics
 
 

@@ -1,0 +1,52 @@
+"""Reads the parameters of a request; what is unknown or wrong is a Problem."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from starlette.requests import Request
+
+from app.index import nanoseconds
+from app.problems import Problem
+
+MAX_LIMIT = 1000
+
+
+def known(request: Request, names: tuple[str, ...]) -> None:
+    """Refuse parameters other than these."""
+    unknown = [name for name in request.query_params if name not in names]
+    if unknown:
+        offered = f"there are {', '.join(names)}" if names else "there are none here"
+        raise Problem(400, f"unknown parameter {unknown[0][:100]}; {offered}")
+
+
+def choice(
+    given: Callable[[str], list[str]], name: str, allowed: tuple[str, ...], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Any of some words, in any case; `any` is all of them."""
+    values = tuple(value.lower() for value in given(name))
+    wrong = [value for value in values if value not in allowed]
+    if wrong:
+        raise Problem(400, f"{name}: {wrong[0][:100]!r} is none of {', '.join(allowed)}")
+    return () if "any" in values else values or default
+
+
+def limit(request: Request) -> int:
+    """How many items a page has."""
+    text = request.query_params.get("limit", "100")
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_LIMIT):
+        raise Problem(400, f"limit: a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def time(given: Mapping[str, str], name: str) -> int | None:
+    """A time in Unix ns."""
+    text = given.get(name)
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 15:
+        return int(text) * 10**6
+    try:
+        return nanoseconds(text.replace(" ", "+"))
+    except (ValueError, OverflowError):
+        now = datetime(2026, 1, 31, 12).isoformat()
+        raise Problem(400, f"{name}: RFC 3339 with a zone, such as {now}Z, or Unix ms") from None

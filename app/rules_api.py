@@ -1,0 +1,401 @@
+"""The routes of `/api/rules`: reading, writing through the log of proposals, trying out, moving."""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import anyio
+import yaml
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.parameters import known, limit
+from app.problems import Problem
+from app.security import Caller
+from app.try_rule import editor_json, tried, validated
+from dsl.files import load, rule_of
+from dsl.rule import Diagnostic, Rule
+from streams.fold import Change, proposal
+from streams.rules_log import NotWritten
+
+_PATIENCE = 2.0  # seconds for trying a rule out
+_TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+_DEEPEST = 100  # levels of a JSON body
+
+
+class RuleSource(Protocol):
+    """The rules in force, and the way to change them (`streams.rules_log.RulesLog`)."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+    def rules(self) -> tuple[Rule, ...]: ...
+
+    def is_file(self, rule_id: str) -> bool: ...
+
+    def history(self, rule_id: str) -> tuple[Change, ...]: ...
+
+    def propose(self, records: Sequence[tuple[str, bytes]], seconds: float = 10.0) -> bool: ...
+
+
+async def listed(request: Request) -> Response:
+    """The rules, by id."""
+    known(request, ("limit", "cursor"))
+    count, after = limit(request), request.query_params.get("cursor", "")
+    found = [rule for rule in _source(request).rules() if rule.id > after]
+    following = found[count - 1].id if len(found) > count else None
+    return JSONResponse({"items": [rule_json(rule) for rule in found[:count]], "nextCursor": following})
+
+
+async def one(request: Request) -> Response:
+    """One rule; its ETag is the version."""
+    known(request, ())
+    return _answer(_existing(request))
+
+
+async def create(request: Request) -> Response:
+    """Make a rule."""
+    known(request, ())
+    given = _object(await _json(request))
+    rule = _read(given, str(given.get("id", "")))
+    _writable(request, rule.id)
+    if any(rule.id == each.id for each in _source(request).rules()):
+        raise Problem(409, f"there is a rule {rule.id} already: PUT replaces it")
+    made = await _change(request, rule.id, _current(request, rule.id), rule)
+    return _answer(made, 201, {"location": f"/api/rules/{rule.id}"})
+
+
+async def replace(request: Request) -> Response:
+    """Replace a rule of the version that If-Match names."""
+    known(request, ())
+    existing = _existing(request)
+    _writable(request, existing.id)
+    base = _matched(request, existing)
+    given = _object(await _json(request))
+    if given.get("id", existing.id) != existing.id:
+        raise Problem(400, f"id: the path says {existing.id}; an id is never changed")
+    return _answer(await _change(request, existing.id, base, _read(given, existing.id)))
+
+
+async def delete(request: Request) -> Response:
+    """Delete a rule of the version that If-Match names; its history stays."""
+    known(request, ())
+    existing = _existing(request)
+    _writable(request, existing.id)
+    await _change(request, existing.id, _matched(request, existing), None)
+    return Response(status_code=204)
+
+
+async def versions(request: Request) -> Response:
+    """All versions, newest first: who, when, what; a deletion has no rule."""
+    known(request, ())
+    key = request.path_params["id"]
+    changes = _source(request).history(key)
+    if not changes:
+        rule = _existing(request)
+        return JSONResponse({"items": [_version(Change(rule.id, rule.version, rule, "file", ""))]})
+    return JSONResponse({"items": [_version(change) for change in reversed(changes)]})
+
+
+async def restore(request: Request) -> Response:
+    """Make an earlier version the current one, as a new version."""
+    known(request, ())
+    key, number = request.path_params["id"], request.path_params["version"]
+    _writable(request, key)
+    found = next((c for c in _source(request).history(key) if c.version == number), None)
+    if found is None or found.rule is None:
+        raise Problem(404, f"there is no version {number} of {key} that could be restored")
+    current = _current(request, key)
+    if "if-match" in request.headers and _tag(request) != current:
+        raise Problem(412, f"{key} has moved on to version {current}: look at it again")
+    return _answer(await _change(request, key, current, found.rule))
+
+
+async def validate(request: Request) -> Response:
+    """Diagnostics of a condition; 200 for an invalid one too."""
+    known(request, ())
+    given = _object(await _json(request))
+    _only(given, ("condition",))
+    condition = given.get("condition")
+    if not isinstance(condition, str):
+        raise Problem(400, "condition: the text of a rule is needed")
+    return JSONResponse(await _bounded(lambda: validated(condition)))
+
+
+async def test(request: Request) -> Response:
+    """Judge a pasted trace; stores nothing."""
+    known(request, ())
+    given = _object(await _json(request))
+    _only(given, ("rule", "ruleId", "trace"))
+    if ("rule" in given) is ("ruleId" in given) or "trace" not in given:
+        raise Problem(400, "give 'trace', and either 'rule' or 'ruleId'")
+    if "rule" in given:
+        described = _object(given["rule"], "rule")
+        rule = _read(described, str(described.get("id", "rule")))
+    else:
+        found = [each for each in _source(request).rules() if each.id == given["ruleId"]]
+        if not found:
+            raise Problem(404, f"there is no rule {given['ruleId']}")
+        rule = found[0]
+    return JSONResponse(await _bounded(lambda: tried(rule, given["trace"])))
+
+
+async def import_rules(request: Request) -> Response:
+    """Take in a rule file, all of it or nothing; `dryRun=true` says what it would do."""
+    known(request, ("dryRun",))
+    dry = request.query_params.get("dryRun", "false")
+    if dry not in ("true", "false"):
+        raise Problem(400, "dryRun: true or false")
+    text = _text(await request.body())
+    loaded = await run_sync(load, [("import", text)])
+    if loaded.errors:
+        found = [_file_json(problem) for problem in loaded.diagnostics]
+        raise Problem(422, f"{len(loaded.errors)} problems; nothing was changed", diagnostics=found)
+    source = _source(request)
+    before = {rule.id: rule for rule in source.rules()}
+    held = [rule.id for rule in loaded.rules if source.is_file(rule.id)]
+    if held:
+        raise Problem(409, f"rules from files cannot be changed here: {', '.join(held[:10])}")
+    changed = [rule for rule in loaded.rules if not _alike(before.get(rule.id), rule)]
+    if changed and dry == "false":
+        await _propose(request, [(rule.id, _current(request, rule.id), rule) for rule in changed])
+    return JSONResponse(
+        {
+            "dryRun": dry == "true",
+            "created": [rule.id for rule in changed if rule.id not in before],
+            "replaced": [rule.id for rule in changed if rule.id in before],
+            "unchanged": [rule.id for rule in loaded.rules if rule not in changed],
+            "diagnostics": [_file_json(problem) for problem in loaded.diagnostics],
+        }
+    )
+
+
+async def export(request: Request) -> Response:
+    """All rules as a rule file."""
+    known(request, ())
+    rules = [yaml_form(rule) for rule in _source(request).rules()]
+    text = yaml.dump({"rules": rules}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    headers = {"content-disposition": 'attachment; filename="rules.yaml"'}
+    return Response(text, media_type="application/yaml", headers=headers)
+
+
+ROUTES = [
+    Route("/api/rules", listed),
+    Route("/api/rules", create, methods=["POST"]),
+    Route("/api/rules/validate", validate, methods=["POST"]),
+    Route("/api/rules/test", test, methods=["POST"]),
+    Route("/api/rules/import", import_rules, methods=["POST"]),
+    Route("/api/rules/export", export),
+    Route("/api/rules/{id}", one),
+    Route("/api/rules/{id}", replace, methods=["PUT"]),
+    Route("/api/rules/{id}", delete, methods=["DELETE"]),
+    Route("/api/rules/{id}/versions", versions),
+    Route("/api/rules/{id}/versions/{version:int}/restore", restore, methods=["POST"]),
+]
+
+
+def rule_json(rule: Rule) -> dict[str, Any]:
+    """A rule as the API shows it."""
+    return {
+        **_given_json(rule),
+        "version": rule.version,
+        "updatedAt": rule.updated_at,
+        "updatedBy": rule.updated_by,
+        "source": rule.source,
+    }
+
+
+def _given_json(rule: Rule) -> dict[str, Any]:
+    """What a writer says of a rule."""
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "description": rule.description,
+        "severity": rule.severity,
+        "enabled": rule.enabled,
+        "mode": rule.mode,
+        "onIncomplete": rule.on_incomplete,
+        "condition": rule.condition,
+        "message": rule.message,
+        "labels": dict(rule.labels),
+        "compliance": [control._asdict() for control in rule.compliance],
+        "runbookUrl": rule.runbook_url,
+    }
+
+
+def yaml_form(rule: Rule) -> dict[str, Any]:
+    """A rule as a rule file has it, without what is the default."""
+    names = {"onIncomplete": "on_incomplete", "runbookUrl": "runbook_url"}
+    plain = _given_json(Rule(rule.id, "", name=rule.id))
+    given = _given_json(rule)
+    kept = {key: value for key, value in given.items() if key == "id" or value != plain[key]}
+    return {names.get(key, key): value for key, value in kept.items()}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks."""
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _block)
+
+
+def _alike(before: Rule | None, after: Rule) -> bool:
+    return before is not None and _given_json(before) == _given_json(after)
+
+
+def _version(change: Change) -> dict[str, Any]:
+    return {
+        "version": change.version,
+        "at": change.at or None,
+        "by": change.by,
+        "rule": rule_json(change.rule) if change.rule else None,
+    }
+
+
+def _source(request: Request) -> RuleSource:
+    source: RuleSource = request.app.state.rules
+    return source
+
+
+def _existing(request: Request) -> Rule:
+    key = request.path_params["id"]
+    found = next((rule for rule in _source(request).rules() if rule.id == key), None)
+    if found is None:
+        raise Problem(404, f"there is no rule {key}")
+    return found
+
+
+def _writable(request: Request, rule_id: str) -> None:
+    if _source(request).is_file(rule_id):
+        raise Problem(409, f"{rule_id} comes from a rule file: change it there")
+
+
+def _current(request: Request, rule_id: str) -> int:
+    changes = _source(request).history(rule_id)
+    return changes[-1].version if changes else 0
+
+
+def _matched(request: Request, existing: Rule) -> int:
+    if "if-match" not in request.headers:
+        raise Problem(428, f'say which version you have seen: If-Match: "{existing.version}"')
+    if request.headers["if-match"] != "*" and _tag(request) != existing.version:
+        raise Problem(412, f"{existing.id} has moved on to version {existing.version}: look at it again")
+    return existing.version
+
+
+def _tag(request: Request) -> int | None:
+    found = _TAG.fullmatch(request.headers["if-match"].strip())
+    return int(found[1]) if found else None
+
+
+async def _change(request: Request, rule_id: str, base: int, rule: Rule | None) -> Rule:
+    """Propose one change and give the rule that came of it; of a deletion the last one."""
+    await _propose(request, [(rule_id, base, rule)])
+    change = next(c for c in _source(request).history(rule_id) if c.version == base + 1)
+    return change.rule or Rule(rule_id, "", version=change.version)
+
+
+async def _propose(request: Request, wanted: Sequence[tuple[str, int, Rule | None]]) -> None:
+    caller: Caller = request.state.caller
+    at = datetime.fromtimestamp(request.app.state.now() / 1e9, UTC).isoformat(timespec="milliseconds")
+    at, batch = at.replace("+00:00", "Z"), uuid.uuid4().hex
+    records = []
+    for number, (rule_id, base, rule) in enumerate(wanted):
+        given = _given_json(rule) if rule else None
+        part = (batch, number, len(wanted)) if len(wanted) > 1 else None
+        records.append((rule_id, proposal(rule_id, base, given, caller.name, at, part)))
+    try:
+        accepted = await run_sync(_source(request).propose, records)
+    except NotWritten as problem:
+        raise Problem(503, f"nothing is known to have changed: {problem}", {"retry-after": "5"}) from None
+    if not accepted:
+        raise Problem(412, "somebody else was quicker: look at the rule again")
+
+
+def _read(given: Mapping[str, Any], rule_id: str) -> Rule:
+    rule, problems = rule_of({**given, "id": rule_id}, version=1, source="api")
+    if rule is None:
+        text = given.get("condition")
+        found = [editor_json(problem, text if isinstance(text, str) else "") for problem in problems]
+        raise Problem(422, "; ".join(problem.message for problem in problems[:5]), diagnostics=found)
+    return rule
+
+
+def _answer(rule: Rule, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(rule_json(rule), status, headers={"ETag": f'"{rule.version}"', **(headers or {})})
+
+
+def _file_json(problem: Diagnostic) -> dict[str, Any]:
+    return {
+        "severity": problem.severity,
+        "message": problem.message,
+        "line": problem.start.line,
+        "column": problem.start.column,
+        "endLine": problem.end.line,
+        "endColumn": problem.end.column,
+        "suggestion": problem.suggestion,
+    }
+
+
+async def _json(request: Request) -> Any:
+    """The body as JSON; Problem says what is wrong with it."""
+    text = _text(await request.body())
+    if _depth(text) > _DEEPEST:
+        raise Problem(400, f"the body is nested more than {_DEEPEST} deep")
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as problem:
+        where = f"line {problem.lineno}, column {problem.colno}"
+        raise Problem(400, f"the body is no JSON: {problem.msg} at {where}") from None
+    except ValueError as problem:
+        raise Problem(400, f"the body is no JSON: {problem}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for bracket in re.findall(r'"(?:\\.|[^"\\])*"|[\[\]{}]', text):
+        depth += (bracket in "[{") - (bracket in "]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise Problem(400, f"the body is not UTF-8: byte {problem.start}") from None
+
+
+def _object(value: Any, what: str = "the body") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Problem(400, f"{what}: a JSON object is needed")
+    return value
+
+
+def _only(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise Problem(400, f"unknown field {unknown[0][:100]}; there are {', '.join(names)}")
+
+
+async def _bounded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Do it in a thread, and wait for so long."""
+    try:
+        with anyio.fail_after(_PATIENCE):
+            return await run_sync(work, abandon_on_cancel=True)
+    except TimeoutError:
+        raise Problem(422, f"this took more than {_PATIENCE:.0f} s: try less of it") from None

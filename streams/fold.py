@@ -1,0 +1,100 @@
+"""The log of rule proposals, folded in offset order: what exists now, and its whole history."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from dsl.files import rule_of
+from dsl.rule import Rule
+
+Batch = tuple[str, int, int]  # id, index, size
+_WAITING = 1000  # batches whose end has not come; what is more is dropped, the oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An accepted proposal: the rule as of `version`, or its deletion."""
+
+    rule_id: str
+    version: int
+    rule: Rule | None
+    by: str
+    at: str
+
+
+@dataclass(slots=True)
+class Fold:
+    """The state that the log's records lead to, whoever reads them.
+
+    A proposal whose base is not the rule's current version has no effect. A batch is applied whole, at its
+    last record, or not at all.
+    """
+
+    history: dict[str, list[Change]] = field(default_factory=dict)
+    refused: int = 0
+    _batches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def add(self, value: bytes) -> bool:
+        """Fold one record in; whether anything changed. What is no proposal is counted and passed over."""
+        try:
+            proposal = json.loads(value)
+            batch = proposal.get("batch")
+            if not batch:
+                return self._apply([proposal])
+            waiting = self._batches.setdefault(batch["id"], [])
+            waiting.append(proposal)
+            if len(waiting) < batch["size"]:
+                self._drop_old()
+                return False
+            return self._apply(self._batches.pop(batch["id"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self.refused += 1
+            return False
+
+    def rules(self) -> list[Rule]:
+        """The rules that exist now."""
+        return [rule for changes in self.history.values() if (rule := changes[-1].rule) is not None]
+
+    def version(self, rule_id: str) -> int:
+        """The rule's current version, of a deletion too; 0 if it never was."""
+        changes = self.history.get(rule_id)
+        return changes[-1].version if changes else 0
+
+    def _drop_old(self) -> None:
+        while len(self._batches) > _WAITING:
+            self._batches.pop(next(iter(self._batches)))
+            self.refused += 1
+
+    def _apply(self, proposals: list[dict[str, Any]]) -> bool:
+        accepted = [self._accepted(proposal) for proposal in proposals]
+        if not all(accepted) or len({change.rule_id for change in accepted if change}) < len(accepted):
+            self.refused += 1
+            return False
+        for change in accepted:
+            if change is not None:
+                self.history.setdefault(change.rule_id, []).append(change)
+        return True
+
+    def _accepted(self, proposal: dict[str, Any]) -> Change | None:
+        rule_id, base = proposal["ruleId"], proposal["baseVersion"]
+        if not isinstance(rule_id, str) or base != self.version(rule_id):
+            return None
+        by, at = str(proposal["by"]), str(proposal["at"])
+        rule = None
+        if proposal["rule"] is not None:
+            rule, _ = rule_of(
+                proposal["rule"] | {"id": rule_id}, version=base + 1, source="api", at=at, by=by
+            )
+            if rule is None:
+                return None
+        return Change(rule_id, base + 1, rule, by, at)
+
+
+def proposal(
+    rule_id: str, base: int, rule: dict[str, Any] | None, by: str, at: str, batch: Batch | None = None
+) -> bytes:
+    """A proposal as it stands in the log; `rule` is None for a deletion."""
+    value: dict[str, Any] = {"ruleId": rule_id, "baseVersion": base, "rule": rule, "by": by, "at": at}
+    if batch is not None:
+        value["batch"] = dict(zip(("id", "index", "size"), batch, strict=True))
+    return json.dumps(value, ensure_ascii=False).encode()
