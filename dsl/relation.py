@@ -73,10 +73,12 @@ class Pool:
     @cached_property
     def above(self) -> frozenset[bytes]:
         """Ids of all spans from which one of them descends."""
+        if self.trace.cyclic:
+            return frozenset(each.span_id for span in self.spans for each in self.trace.ancestors(span))
         found: set[bytes] = set()
         for span in self.spans:
             parent = self.trace.parent(span)
-            while parent and parent.span_id not in found and parent is not span:
+            while parent and parent.span_id not in found:
                 found.add(parent.span_id)
                 parent = self.trace.parent(parent)
         return frozenset(found)

@@ -191,3 +191,13 @@ def test_an_empty_trace_is_judged() -> None:
     assert rule is not None
     assert compile_rule(rule).rule.id == "x"
     assert compile_rules([rule]).judge(Trace.of([]))[0].outcome == "violated"
+
+
+def test_in_a_cycle_of_parents_every_other_span_of_it_is_above() -> None:
+    spans = [
+        {"id": "one", "parent": "five", "name": "a"},
+        {"id": "five", "parent": "one", "name": "b", "attributes": {"n": 1}},
+        {"parent": "one", "name": "a", "start": "1ms", "attributes": {"n": 1}},
+    ]
+    assert judged("b encloses any.where(n exists)", spans).outcome == "violated"
+    assert judged("b inside b", spans).outcome == "not_applicable"
