@@ -1,12 +1,9 @@
 """The HTTP API: violations from the index, rules as they are in force."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from anyio.to_thread import run_sync
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,19 +12,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.index import BadCursor, Index, Query
-from app.parameters import choice, known, limit, time
+from app.index import Index
 from app.problems import Problem, on_error, on_http, on_problem
 from app.rules_api import ROUTES as RULE_ROUTES
 from app.rules_api import RuleSource
 from app.security import Access, Guard
-from dsl.rule import SEVERITIES
-
-_PAGE = ("limit", "cursor")
-_FILTERS = ("severity", "ruleId", "traceId", "service", "status", "mode", "from", "to")
-_STATUSES = ("open", "retracted", "any")
-_MODES = ("enforce", "shadow", "any")
-
+from app.violations_api import ROUTES as VIOLATION_ROUTES
 
 _ERRORS: dict[Any, Any] = {Problem: on_problem, HTTPException: on_http, Exception: on_error}
 
@@ -41,6 +31,7 @@ class Parts:
     waiting: Callable[[], str | None]
     now: Callable[[], int]
     access: Access = field(default_factory=Access)
+    group: str = "betrace"  # prefix of BeTrace's topics
 
 
 def application(parts: Parts) -> Starlette:
@@ -48,8 +39,7 @@ def application(parts: Parts) -> Starlette:
     app = Starlette(
         routes=[
             Route("/", home),
-            Route("/api/violations", violations),
-            Route("/api/violations/{id}", violation),
+            *VIOLATION_ROUTES,
             *RULE_ROUTES,
             Route("/healthz", healthy),
             Route("/readyz", ready),
@@ -59,7 +49,8 @@ def application(parts: Parts) -> Starlette:
         middleware=[Middleware(Guard, access=parts.access, stale=parts.waiting)],
     )
     app.state.index, app.state.rules = parts.index, parts.rules
-    app.state.waiting, app.state.now = parts.waiting, parts.now
+    app.state.waiting, app.state.now, app.state.group = parts.waiting, parts.now, parts.group
+    app.state.streams = 0  # that are open
     return app
 
 
@@ -69,27 +60,6 @@ def worker_application(waiting: Callable[[], str | None]) -> Starlette:
     app = Starlette(routes=routes, exception_handlers=_ERRORS)
     app.state.waiting = waiting
     return app
-
-
-async def violations(request: Request) -> Response:
-    """A page of what the filters match, newest first."""
-    index: Index = request.app.state.index
-    try:
-        page = await run_sync(index.page, _query(request))
-    except BadCursor:
-        raise Problem(400, "cursor: not one that this API gave; leave it out to begin anew") from None
-    text = f'{{"items":[{",".join(page.items)}],"nextCursor":{json.dumps(page.next_cursor)}}}'
-    return Response(text, media_type="application/json")
-
-
-async def violation(request: Request) -> Response:
-    """One violation."""
-    known(request, ())
-    index: Index = request.app.state.index
-    found = await run_sync(index.find, request.path_params["id"])
-    if found is None:
-        raise Problem(404, f"there is no violation {request.path_params['id']}")
-    return Response(found, media_type="application/json")
 
 
 async def ready(request: Request) -> Response:
@@ -133,21 +103,3 @@ async def healthy(_request: Request) -> Response:
 async def metrics(_request: Request) -> Response:
     """Prometheus."""
     return PlainTextResponse(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
-
-
-def _query(request: Request) -> Query:
-    known(request, (*_FILTERS, *_PAGE))
-    given = request.query_params
-    one_of = partial(choice, given.getlist)
-    return Query(
-        severities=one_of("severity", SEVERITIES, ()),
-        rule_ids=tuple(given.getlist("ruleId")),
-        trace_ids=tuple(trace.lower() for trace in given.getlist("traceId")),
-        services=tuple(given.getlist("service")),
-        statuses=one_of("status", _STATUSES, ("open",)),
-        modes=one_of("mode", _MODES, ("enforce",)),
-        start=time(given, "from"),
-        end=time(given, "to"),
-        limit=limit(request),
-        cursor=given.get("cursor"),
-    )

@@ -90,7 +90,7 @@ async def _work(dev: Dev, listener: socket.socket, stop: asyncio.Event) -> None:
     with following(dev.config, dev.rules) as log, indexing(index, dev.config) as reader:
         worker = Worker(dev.config, log.in_force, lambda: log.ready, clock.now)
         waiting = lambda: worker.ready or reader.problem  # noqa: E731
-        app = application(Parts(index, log, waiting, clock.now))
+        app = application(Parts(index, log, waiting, clock.now, group=dev.config.kafka.group))
         _greet(dev)
         async with (
             beside(serve(app, listener, stop)),

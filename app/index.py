@@ -1,29 +1,32 @@
 """The violation index: SQLite as a view of the violations topic, which is read again if it is deleted."""
 
-import base64
+import heapq
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from app.query import Query, conditions_of, cursor_of, nanoseconds, statements, words
 
-from streams.config import Kafka
-from streams.kafka import client_settings
-
+_VERSION = 2  # of the schema: a file of another one is made anew
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS violations (
     id TEXT PRIMARY KEY, detected INTEGER NOT NULL, revision INTEGER NOT NULL, rule_id TEXT NOT NULL,
     trace_id TEXT NOT NULL, severity TEXT NOT NULL, status TEXT NOT NULL, mode TEXT NOT NULL,
-    body TEXT NOT NULL
+    complete INTEGER NOT NULL, partition INTEGER NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS services (
-    service TEXT NOT NULL, detected INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (service, detected, id)
+CREATE TABLE IF NOT EXISTS facets (
+    kind TEXT NOT NULL, value TEXT NOT NULL, detected INTEGER NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (kind, value, detected, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hours (
+    kind TEXT NOT NULL, status TEXT NOT NULL, mode TEXT NOT NULL, hour INTEGER NOT NULL, value TEXT NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (kind, status, mode, hour, value)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS offsets (
     topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition)
@@ -33,29 +36,21 @@ CREATE INDEX IF NOT EXISTS by_rule ON violations (rule_id, detected, id);
 CREATE INDEX IF NOT EXISTS by_trace ON violations (trace_id, detected, id);
 CREATE INDEX IF NOT EXISTS by_severity ON violations (severity, detected, id);
 CREATE INDEX IF NOT EXISTS by_status ON violations (status, detected, id);
+CREATE INDEX IF NOT EXISTS by_mode ON violations (mode, detected, id);
+CREATE INDEX IF NOT EXISTS by_complete ON violations (complete, detected, id);
+CREATE INDEX IF NOT EXISTS by_place ON violations (partition, place);
 """
-_BATCH = 1000
-_TIMEOUT = 5.0
+_TABLES = ("violations", "facets", "hours", "offsets")
+HOUR = 3600 * 10**9  # ns
 
 
-class BadCursor(ValueError):
-    """A cursor that this API did not give."""
+class Record(NamedTuple):
+    """A record of the topic: JSON, or None to delete; `partition` and `offset` say where it stands."""
 
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What to look for: any of each tuple, all of the fields; `start` and `end` (ns) bound detectedAt."""
-
-    severities: tuple[str, ...] = ()
-    rule_ids: tuple[str, ...] = ()
-    trace_ids: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ("open",)
-    modes: tuple[str, ...] = ("enforce",)
-    start: int | None = None
-    end: int | None = None
-    limit: int = 100
-    cursor: str | None = None
+    key: str
+    value: bytes | None
+    partition: int = 0
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +61,46 @@ class Page:
     next_cursor: str | None
 
 
+class Seen(NamedTuple):
+    """A violation as it came in: its JSON, and where it stands in the topic."""
+
+    body: str
+    partition: int
+    offset: int
+
+
 class Index:
-    """The SQLite file. Every call opens a connection of its own, so that threads may share it."""
+    """The SQLite file. Threads may share it: each has its connection."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.changes = 0  # how often something was taken in
+        self._local = threading.local()
         file.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != _VERSION:
+                for (name,) in connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table'"
+                ).fetchall():
+                    connection.execute(f"DROP TABLE IF EXISTS {name}")
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.executescript(_SCHEMA)
 
-    def put(self, records: Iterable[tuple[str, bytes | None]], offsets: dict[tuple[str, int], int]) -> int:
-        """Take in records (id, JSON or None to delete) and note how far was read, all or nothing.
+    def put(self, records: Iterable[Record], offsets: Mapping[tuple[str, int], int]) -> int:
+        """Take in records and note how far was read, all or nothing.
 
         A lower revision changes nothing. Returns how many records were no violations, and passed over.
         """
         refused = 0
         with self._connection() as connection:
-            for key, value in records:
-                refused += not _put(connection, key, value)
+            writer = _Writer(connection, Counter())
+            for record in records:
+                refused += not writer.put(record)
+            writer.finish()
             rows = [(topic, partition, following) for (topic, partition), following in offsets.items()]
             connection.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", rows)
+        self.changes += 1
         return refused
 
     def offsets(self, topic: str) -> dict[int, int]:
@@ -97,13 +112,27 @@ class Index:
     def clear(self) -> None:
         """Forget everything, to read the topic from its beginning."""
         with self._connection() as connection:
-            connection.executescript("DELETE FROM violations; DELETE FROM services; DELETE FROM offsets;")
+            for table in _TABLES:
+                connection.execute(f"DELETE FROM {table}")
 
     def forget(self, before: int) -> None:
         """Delete what was detected before that time (ns)."""
         with self._connection() as connection:
-            connection.execute("DELETE FROM violations WHERE detected < ?", (before,))
-            connection.execute("DELETE FROM services WHERE detected < ?", (before,))
+            writer = _Writer(connection, Counter())
+            old = "SELECT id FROM violations INDEXED BY by_time WHERE detected < ?"
+            for (key,) in connection.execute(old, (before,)).fetchall():
+                writer.put(Record(key, None))
+            writer.finish()
+
+    def keep(self, rows: int) -> None:
+        """Delete the oldest beyond so many."""
+        with self._connection() as connection:
+            last = (
+                "SELECT detected FROM violations INDEXED BY by_time ORDER BY detected DESC LIMIT 1 OFFSET ?"
+            )
+            found = connection.execute(last, (rows,)).fetchone()
+        if found:
+            self.forget(found[0] + 1)
 
     def find(self, key: str) -> str | None:
         """One violation's JSON."""
@@ -113,205 +142,132 @@ class Index:
 
     def page(self, query: Query) -> Page:
         """A page of what matches; BadCursor for a cursor from elsewhere."""
-        text, values = statement(query)
         with self._connection() as connection:
-            rows = connection.execute(text, values).fetchall()
-        following = None
-        if len(rows) > query.limit:
-            rows = rows[: query.limit]
-            following = _cursor(rows[-1][1], rows[-1][2])
-        return Page(tuple(row[0] for row in rows), following)
+            parts = [connection.execute(text, values).fetchall() for text, values in statements(query)]
+        rows: dict[str, Any] = {}
+        for row in heapq.merge(*parts, key=lambda row: (row[1], row[2]), reverse=True):
+            rows.setdefault(row[2], row)
+            if len(rows) > query.limit:
+                break
+        found = list(rows.values())[: query.limit]
+        following = cursor_of(found[-1][1], found[-1][2]) if len(rows) > query.limit else None
+        return Page(tuple(row[0] for row in found), following)
+
+    def since(self, places: Mapping[int, int], query: Query, limit: int) -> list[Seen]:
+        """What matches of the records from these offsets on, by partition in their order."""
+        conditions, values = conditions_of(query)
+        where = "".join(f" AND {each}" for each in conditions)
+        text = (
+            "SELECT v.body, v.partition, v.place FROM violations v INDEXED BY by_place "
+            f"WHERE v.partition = ? AND v.place >= ?{where} ORDER BY v.place LIMIT ?"
+        )
+        with self._connection() as connection:
+            found: list[Seen] = []
+            for partition, place in sorted(places.items()):
+                rows = connection.execute(text, [partition, place, *values, limit])
+                found += [Seen(*row) for row in rows]
+            return found
+
+    def rows(self, text: str, values: Iterable[Any]) -> list[Any]:
+        """What a statement gives."""
+        with self._connection() as connection:
+            return connection.execute(text, list(values)).fetchall()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self.file, timeout=30)
-        try:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.file, timeout=30, check_same_thread=False)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            with connection:
-                yield connection
-        finally:
-            connection.close()
-
-
-def statement(query: Query) -> tuple[str, list[Any]]:
-    """The SQL of a query: body, detected and id, one row more than the limit."""
-    conditions: list[str] = []
-    values: list[Any] = []
-    time = "v.detected"
-    for column, wanted in (
-        ("v.severity", query.severities),
-        ("v.rule_id", query.rule_ids),
-        ("v.trace_id", query.trace_ids),
-        ("v.status", query.statuses),
-        ("v.mode", query.modes),
-    ):
-        if wanted:
-            # A status that nearly all have is no way in: the unary plus keeps SQLite from its index.
-            plus = "+" if column in ("v.status", "v.mode") else ""
-            conditions.append(f"{plus}{column} IN ({', '.join('?' * len(wanted))})")
-            values += wanted
-    if query.services:
-        marks = ", ".join("?" * len(query.services))
-        conditions.append(f"v.id IN (SELECT id FROM services WHERE service IN ({marks}))")
-        values += query.services
-    for bound, sign in ((query.start, ">="), (query.end, "<")):
-        if bound is not None:
-            conditions.append(f"{time} {sign} ?")
-            values.append(bound)
-    if query.cursor is not None:
-        conditions.append(f"({time}, v.id) < (?, ?)")
-        values += _position(query.cursor)
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    text = f"SELECT v.body, {time}, v.id FROM violations v{where} ORDER BY {time} DESC, v.id DESC LIMIT ?"
-    return text, [*values, query.limit + 1]
-
-
-def nanoseconds(timestamp: str) -> int:
-    """Unix ns of an RFC 3339 time with up to nine decimals; ValueError if it is none."""
-    whole, dot, rest = timestamp.partition(".")
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if dot else ""
-    zone = rest[len(digits) :] if dot else ""
-    moment = datetime.fromisoformat(whole + zone)
-    if moment.tzinfo is None:
-        raise ValueError("a time needs its zone: 2026-01-31T12:00:00Z")
-    return round(moment.timestamp()) * 10**9 + int(digits.ljust(9, "0")[:9] or 0)
+            connection.execute("PRAGMA cache_size = -65536")
+            self._local.connection = connection
+        with connection:
+            yield connection
 
 
 @dataclass(slots=True)
-class Reader:
-    """Follows the topic in a thread; `problem` is None when the index has caught up with it."""
+class _Writer:
+    """Puts records into the tables of one transaction; counts by hour are gathered and added at its end."""
 
-    index: Index
-    kafka: Kafka
-    topic: str
-    problem: str | None = "the index has not caught up yet"
-    refused: int = 0
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    connection: sqlite3.Connection
+    counts: Counter[tuple[str, str, str, int, str]]
 
-    def start(self) -> None:
-        """Begin to read."""
-        self._thread = threading.Thread(target=self._run, name="violation-index", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(10)
-
-    def _run(self) -> None:
-        consumer = Consumer(
-            client_settings(
-                self.kafka,
-                **{"group.id": f"{self.kafka.group}-index", "enable.auto.commit": False, "log_level": 0},
-            )
-        )
+    def put(self, record: Record) -> bool:
+        """Take one in; False if it is no violation."""
+        if record.value is None:
+            self._delete(record.key)
+            return True
         try:
-            assigned = False
-            while not self._stopping.is_set():
-                try:
-                    assigned = assigned or self._assign(consumer)
-                    self._follow(consumer)
-                except KafkaException as problem:
-                    self.problem = f"Kafka does not answer: {problem.args[0].str()}"
-                    self._stopping.wait(0.5)
-        finally:
-            consumer.close()
-
-    def _assign(self, consumer: Consumer) -> bool:
-        metadata = consumer.list_topics(self.topic, timeout=_TIMEOUT).topics[self.topic]
-        if metadata.error is not None or not metadata.partitions:
-            self.problem = f"the topic {self.topic} does not exist: `betrace topics create` makes it"
-            self._stopping.wait(0.5)
+            made = _row(record)
+        except (ValueError, KeyError, TypeError, AttributeError):
             return False
-        kept = self.index.offsets(self.topic)
-        ends = {n: _end(consumer, self.topic, n) for n in metadata.partitions}
-        if any(kept.get(n, 0) > end for n, end in ends.items()):
-            self.index.clear()  # the topic was made anew
-            kept = {}
-        consumer.assign(
-            [TopicPartition(self.topic, n, kept.get(n, OFFSET_BEGINNING)) for n in metadata.partitions]
+        row, facets = made
+        before = self.connection.execute("SELECT revision FROM violations WHERE id = ?", (row[0],)).fetchone()
+        if before is not None:
+            if before[0] >= row[2]:
+                return True
+            self._delete(row[0])
+        marks = ", ".join("?" * len(row))
+        self.connection.execute(f"INSERT INTO violations VALUES ({marks})", row)
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)",
+            [(kind, value, row[1], row[0]) for kind, value in facets],
         )
+        self._count(row, [value for kind, value in facets if kind == "service"], 1)
         return True
 
-    def _follow(self, consumer: Consumer) -> None:
-        assignment = consumer.assignment()
-        if not assignment:
+    def finish(self) -> None:
+        """Add the counts."""
+        self.connection.executemany(
+            "INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            [(*key, count) for key, count in self.counts.items() if count],
+        )
+        self.counts.clear()
+
+    def _delete(self, key: str) -> None:
+        found = self.connection.execute("SELECT * FROM violations WHERE id = ?", (key,)).fetchone()
+        if found is None:
             return
-        messages = [message for message in consumer.consume(_BATCH, timeout=0.2) if not message.error()]
-        if messages:
-            self.refused += self.index.put(map(_record, messages), _following(messages))
-        if len(messages) < _BATCH:
-            self._look_whether_ready(consumer, assignment)
-
-    def _look_whether_ready(self, consumer: Consumer, assignment: Sequence[TopicPartition]) -> None:
-        kept = self.index.offsets(self.topic)
-        behind = 0
-        for partition in assignment:
-            low, end = consumer.get_watermark_offsets(
-                TopicPartition(self.topic, partition.partition), timeout=_TIMEOUT, cached=False
-            )
-            behind += max(0, end - max(kept.get(partition.partition, low), low))
-        self.problem = f"the index is {behind} records behind" if behind else None
-
-
-def _put(connection: sqlite3.Connection, key: str, value: bytes | None) -> bool:
-    if value is None:
-        connection.execute("DELETE FROM violations WHERE id = ?", (key,))
-        connection.execute("DELETE FROM services WHERE id = ?", (key,))
-        return True
-    try:
-        v = json.loads(value)
-        detected = nanoseconds(v["detectedAt"])
-        row = (
-            v["id"],
-            detected,
-            v["revision"],
-            v["ruleId"],
-            v["traceId"],
-            v["severity"],
-            v["status"],
-            v["mode"],
+        _, facets = _row(Record(key, found[-1].encode()))
+        self._count(found, [value for kind, value in facets if kind == "service"], -1)
+        self.connection.execute("DELETE FROM violations WHERE id = ?", (key,))
+        self.connection.executemany(
+            "DELETE FROM facets WHERE kind = ? AND value = ? AND detected = ? AND id = ?",
+            [(kind, value, found[1], key) for kind, value in facets],
         )
-        services = [(str(service), detected, v["id"]) for service in v["services"]]
-    except (ValueError, KeyError, TypeError):
-        return False
-    changed = connection.execute(
-        "INSERT INTO violations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-        "revision = excluded.revision, status = excluded.status, body = excluded.body, "
-        "severity = excluded.severity, mode = excluded.mode WHERE excluded.revision > violations.revision",
-        (*row, value.decode("utf-8", "replace")),
+
+    def _count(self, row: tuple[Any, ...], services: list[str], by: int) -> None:
+        _, detected, _, rule_id, _, severity, status, mode, *_ = row
+        hour = detected // HOUR
+        self.counts["severity", status, mode, hour, severity] += by
+        self.counts["ruleId", status, mode, hour, rule_id] += by
+        for service in services:
+            self.counts["service", status, mode, hour, service] += by
+
+
+def _row(record: Record) -> tuple[tuple[Any, ...], set[tuple[str, str]]]:
+    """The row of a violation, and its facets."""
+    assert record.value is not None
+    v = json.loads(record.value)
+    row = (
+        v["id"],
+        nanoseconds(v["detectedAt"]),
+        v["revision"],
+        v["ruleId"],
+        v["traceId"],
+        v["severity"],
+        v["status"],
+        v["mode"],
+        int(v.get("complete", True)),
+        record.partition,
+        record.offset,
+        record.value.decode("utf-8", "replace"),
     )
-    if changed.rowcount:
-        connection.executemany("INSERT OR IGNORE INTO services VALUES (?, ?, ?)", services)
-    return True
-
-
-def _record(message: Message) -> tuple[str, bytes | None]:
-    key = message.key()
-    return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key), message.value()
-
-
-def _following(messages: Iterable[Message]) -> dict[tuple[str, int], int]:
-    return {(str(m.topic()), m.partition() or 0): (m.offset() or 0) + 1 for m in messages}
-
-
-def _end(consumer: Consumer, topic: str, partition: int) -> int:
-    return int(
-        consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT, cached=False)[1]
-    )
-
-
-def _cursor(detected: int, key: str) -> str:
-    return base64.urlsafe_b64encode(f"{detected}:{key}".encode()).decode().rstrip("=")
-
-
-def _position(cursor: str) -> tuple[int, str]:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        detected, _, key = text.partition(":")
-        return int(detected), key
-    except ValueError:
-        raise BadCursor(cursor) from None
+    facets = {("service", str(service)) for service in v["services"]}
+    facets |= {("label", f"{key}:{value}") for key, value in v.get("labels", {}).items()}
+    facets |= {("framework", str(each["framework"])) for each in v.get("compliance", ())}
+    facets |= {("control", str(each["control"])) for each in v.get("compliance", ())}
+    facets |= {("word", word) for word in words(str(v.get("message", "")))}
+    return row, facets

@@ -1,12 +1,13 @@
 """Reads the parameters of a request; what is unknown or wrong is a Problem."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from starlette.requests import Request
 
-from app.index import nanoseconds
 from app.problems import Problem
+from app.query import nanoseconds
 
 MAX_LIMIT = 1000
 
@@ -50,3 +51,11 @@ def time(given: Mapping[str, str], name: str) -> int | None:
     except (ValueError, OverflowError):
         now = datetime(2026, 1, 31, 12).isoformat()
         raise Problem(400, f"{name}: RFC 3339 with a zone, such as {now}Z, or Unix ms") from None
+
+
+def duration(text: str, name: str) -> int:
+    """A step of time in ns, at least a second."""
+    found = re.fullmatch(r"([1-9][0-9]{0,6})(s|m|h|d)", text)
+    if found is None:
+        raise Problem(400, f"{name}: a number and a unit, such as 5m, 1h or 1d")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]] * 10**9

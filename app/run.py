@@ -10,7 +10,8 @@ from typing import Any
 from app import clock
 from app.api import Parts, application, worker_application
 from app.errors import UserError
-from app.index import Index, Reader
+from app.index import Index
+from app.reader import Reader
 from app.rule_files import read_rules
 from app.security import Access, read_tokens
 from app.serve import Tls, bind, serve
@@ -55,7 +56,9 @@ def run_api(settings: Settings) -> None:
     async def work(stop: asyncio.Event) -> None:
         with following(config, rules) as log, indexing(index, config) as reader:
             async with beside(forgetting(index, config.violations_retention)):
-                parts = Parts(index, log, lambda: reader.problem or log.problem, clock.now, access)
+                parts = Parts(
+                    index, log, lambda: reader.problem or log.problem, clock.now, access, config.kafka.group
+                )
                 await serve(application(parts), listener, stop, tls)
 
     until_told(work, settings.log.level)

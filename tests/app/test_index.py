@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from app.index import BadCursor, Index, Query, Reader, nanoseconds, statement
+from app.index import Index, Record
+from app.query import BadCursor, Query, nanoseconds, statements
+from app.reader import Reader
 from streams.config import Kafka
 from streams.embedded import EmbeddedBroker
 from tests.app.violations import record
@@ -66,7 +68,8 @@ def test_a_higher_revision_replaces_and_a_lower_one_does_not(index: Index) -> No
 
 
 def test_a_deletion_deletes_and_what_is_no_violation_is_passed_over(index: Index) -> None:
-    refused = index.put([record(1), record(2), (record(1)[0], None), ("x", b"not json"), ("y", b"{}")], {})
+    wrong = [Record("x", b"not json"), Record("y", b"{}")]
+    refused = index.put([record(1), record(2), Record(record(1).key, None), *wrong], {})
     assert (found(index), refused) == ([2], 2)
 
 
@@ -92,11 +95,17 @@ def test_a_cursor_from_elsewhere_is_refused(index: Index) -> None:
         Query(services=("a",)),
         Query(),
         Query(statuses=("retracted",)),
+        Query(modes=("shadow",)),
+        Query(complete=False),
+        Query(labels={"team": ("a",)}),
+        Query(frameworks=("soc2",)),
+        Query(controls=("CC6.1",)),
+        Query(words=("charged",)),
     ],
     ids=lambda query: str(query)[6:40],
 )
 def test_no_single_filter_with_a_time_range_scans_the_table(index: Index, query: Query) -> None:
-    text, values = statement(replace(query, start=1, end=2))
+    ((text, values),) = statements(replace(query, start=1, end=2))
     with index._connection() as connection:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
     assert plan
@@ -114,7 +123,7 @@ def test_the_index_follows_its_topic_and_is_rebuilt_when_its_file_is_deleted(tmp
     broker.touch("violations")
     producer = Producer({"bootstrap.servers": broker.address})
     for n in range(50):
-        key, value = record(n)
+        key, value, *_ = record(n)
         producer.produce("violations", value, key=key.encode())
     producer.flush()
     for turn in range(2):

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from app.index import Record
+
 
 def violation(number: int, **changes: Any) -> dict[str, Any]:
     """A violation detected in the given second."""
@@ -19,7 +21,7 @@ def violation(number: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def record(number: int, **changes: Any) -> tuple[str, bytes]:
+def record(number: int, **changes: Any) -> Record:
     """The record of that violation."""
     made = violation(number, **changes)
-    return made["id"], json.dumps(made).encode()
+    return Record(made["id"], json.dumps(made).encode(), 0, number)

@@ -194,7 +194,7 @@ def test_an_empty_trace_is_judged() -> None:
 
 
 def test_in_a_cycle_of_parents_every_other_span_of_it_is_above() -> None:
-    spans = [
+    spans: list[dict[str, Any]] = [
         {"id": "one", "parent": "five", "name": "a"},
         {"id": "five", "parent": "one", "name": "b", "attributes": {"n": 1}},
         {"parent": "one", "name": "a", "start": "1ms", "attributes": {"n": 1}},
