@@ -1,17 +1,22 @@
 import json
+import random
 import time
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
+from app.counts import Counts, series
 from app.index import Index, Record
 from app.query import BadCursor, Query, nanoseconds, statements
 from app.reader import Reader
 from streams.config import Kafka
 from streams.embedded import EmbeddedBroker
-from tests.app.violations import record
+from tests.app.violations import record, violation
 
 
 @pytest.fixture
@@ -137,3 +142,90 @@ def test_the_index_follows_its_topic_and_is_rebuilt_when_its_file_is_deleted(tmp
         assert reader.problem is None
         assert len(found(index)) == 50
         assert sum(index.offsets("violations").values()) == 50
+
+
+def test_labels_controls_words_and_completeness_are_filters_too(index: Index) -> None:
+    soc2 = [{"framework": "soc2", "control": "CC6.1"}]
+    index.put(
+        [
+            record(1, labels={"team": "pay", "tier": "1"}, message="1500 charged without a fraud check"),
+            record(2, labels={"team": "shop"}, compliance=soc2, complete=False),
+            record(3, labels={"team": "pay", "tier": "2"}, message="Charged twice", compliance=soc2),
+        ],
+        {},
+    )
+    assert found(index, labels={"team": ("pay",)}) == [3, 1]
+    assert found(index, labels={"team": ("pay", "shop"), "tier": ("2",)}) == [3]
+    assert found(index, frameworks=("soc2",), controls=("CC6.1",)) == [3, 2]
+    assert found(index, controls=("CC6.1", "CC7.2"), labels={"team": ("shop",)}) == [2]
+    assert found(index, words=("charged",)) == [3, 1]
+    assert found(index, words=("charged", "fraud")) == [1]
+    assert found(index, complete=False) == [2]
+    assert found(index, complete=True) == [3, 1]
+
+
+def test_pages_of_several_values_are_merged_in_order(index: Index) -> None:
+    teams = ("a", "b", "c")
+    index.put([record(n, labels={"team": teams[n % 3]}, services=["x", "y"]) for n in range(30)], {})
+    seen: list[int] = []
+    cursor = None
+    while True:
+        page = index.page(Query(labels={"team": ("a", "b")}, services=("x", "y"), limit=7, cursor=cursor))
+        seen += [int(json.loads(item)["id"], 16) for item in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == [n for n in range(29, -1, -1) if n % 3 < 2]
+
+
+def counted(index: Index, start: int, end: int, step: int, by: str | None, **query: object) -> dict[str, int]:
+    wanted = Counts(Query(start=start, end=end, **query), step, by)  # type: ignore[arg-type]
+    made = series(index, wanted)
+    assert len({len(each["points"]) for each in made}) <= 1
+    return {next(iter(each["labels"].values()), ""): sum(n for _, n in each["points"]) for each in made}
+
+
+@pytest.mark.parametrize("by", [None, "severity", "ruleId", "service"])
+def test_counts_of_whole_hours_and_their_edges_are_those_of_the_violations(
+    index: Index, by: str | None
+) -> None:
+    chance = random.Random(7)
+    severities, statuses, modes = (
+        ("high", "low"),
+        ("open", "open", "retracted"),
+        ("enforce", "enforce", "shadow"),
+    )
+    records: list[dict[str, Any]] = []
+    for n in range(400):
+        at = (
+            datetime.fromtimestamp(1767225600 + chance.randrange(6 * 3600), UTC)
+            .isoformat()
+            .replace("+00:00", "Z")
+        )
+        chosen = {"severity": chance.choice(severities), "status": chance.choice(statuses)}
+        chosen |= {"mode": chance.choice(modes), "ruleId": chance.choice("ab"), "detectedAt": at}
+        records.append(violation(n, **chosen, services=chance.sample(["x", "y", "z"], 2)))
+    index.put([Record(v["id"], json.dumps(v).encode()) for v in records], {})
+    changed = [v | {"revision": 2, "status": "retracted"} for v in records[:50]]
+    index.put([Record(v["id"], json.dumps(v).encode()) for v in changed], {})
+    index.put([Record(v["id"], None) for v in records[50:90]], {})
+    kept = changed + records[90:]
+    base = 1767225600 * 10**9
+    for start, end, step in (
+        (0, 6, 3600),
+        (0.5, 5.25, 3600),
+        (1.1, 1.9, 3600),
+        (0.5, 5.5, 7200),
+        (0, 6, 600),
+    ):
+        first, last = base + round(start * 3600e9), base + round(end * 3600e9)
+        wanted: Counter[str] = Counter()
+        for v in kept:
+            if (
+                v["status"] == "open"
+                and v["mode"] == "enforce"
+                and first <= nanoseconds(v["detectedAt"]) < last
+            ):
+                values = v["services"] if by == "service" else [v[by] if by else ""]
+                wanted.update(values)
+        assert counted(index, first, last, step * 10**9, by) == (dict(wanted) if by else {"": wanted[""]})

@@ -1,0 +1,115 @@
+"""Violations over HTTP, served as it is: pages, counts, and the stream with its resumption."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from app.api import Parts, application
+from app.index import Index
+from app.serve import bind, serve
+from tests.app.test_api import Rules
+from tests.app.violations import record, violation
+
+TOPIC = "betrace.violations"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    index = Index(tmp_path / "index.sqlite")
+    index.put([record(n, message="a message", labels={"team": "pay"}) for n in range(120)], {(TOPIC, 0): 120})
+    return index
+
+
+@pytest.fixture
+def client(index: Index) -> TestClient:
+    return TestClient(
+        application(Parts(index, Rules(), lambda: None, lambda: 0)), raise_server_exceptions=False
+    )
+
+
+def test_counts_are_zero_filled_and_by_a_kind(client: TestClient) -> None:
+    times = "from=2026-01-01T00:00:00Z&to=2026-01-01T00:05:00Z"
+    (all_of_them,) = client.get(f"/api/violations/counts?{times}&step=1m").json()["series"]
+    assert [n for _, n in all_of_them["points"]] == [60, 60, 0, 0, 0]
+    assert all_of_them["points"][0][0] == 1767225600000
+    (high,) = client.get(f"/api/violations/counts?{times}&step=1h&by=severity").json()["series"]
+    assert (high["labels"], [n for _, n in high["points"]]) == ({"severity": "high"}, [120])
+    assert client.get(f"/api/violations/counts?{times}&q=nothing&by=service").json() == {"series": []}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "counts?step=5",
+        "counts?step=0s",
+        "counts?by=colour",
+        "counts?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z&step=1s",
+        "counts?from=5&to=4",
+        "counts?limit=5",
+        "stream?from=5",
+        "stream?colour=red",
+        "?label=team",
+        "?complete=perhaps",
+        "?cursor=eA",
+    ],
+)
+def test_what_is_asked_wrongly_is_told(client: TestClient, wrong: str) -> None:
+    answer = client.get(f"/api/violations{'/' if wrong[0] != '?' else ''}{wrong}")
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert client.get("/api/violations/stream", headers={"last-event-id": "x"}).status_code == 400
+
+
+@pytest.fixture
+def url(index: Index) -> Iterator[str]:
+    """The API served on a socket, by a loop in a thread."""
+    listener = bind("127.0.0.1:0")
+    stop = asyncio.Event()
+    loop = asyncio.new_event_loop()
+    app = application(Parts(index, Rules(), lambda: None, lambda: 0))
+
+    def run() -> None:
+        loop.run_until_complete(serve(app, listener, stop))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
+
+
+def events(url: str, wanted: int, begun: Any = None, **headers: str) -> list[tuple[str, dict[str, Any]]]:
+    """So many events of the stream, each with its id; `begun` is called when it is open."""
+    got: list[tuple[str, dict[str, Any]]] = []
+    event_id = ""
+    with httpx2.stream("GET", url, headers=headers, timeout=20) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            if line.startswith("id: "):
+                event_id = line[4:]
+                if begun is not None:
+                    begun()
+                    begun = None
+            if line.startswith("data: "):
+                got.append((event_id, json.loads(line[6:])))
+                if len(got) == wanted:
+                    return got
+    return got
+
+
+def test_the_stream_gives_what_comes_and_resumes_after_the_last_event(url: str, index: Index) -> None:
+    def arrive() -> None:
+        index.put([record(n, ruleId="new") for n in range(200, 205)], {(TOPIC, 0): 205})
+
+    address = f"{url}/api/violations/stream?ruleId=new"
+    first = events(address, 3, arrive)
+    assert [v["id"] for _, v in first] == [violation(n)["id"] for n in (200, 201, 202)]
+    again = events(address, 2, None, **{"Last-Event-ID": first[-1][0]})
+    assert [v["id"] for _, v in again] == [violation(n)["id"] for n in (203, 204)]
