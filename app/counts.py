@@ -88,18 +88,26 @@ def _raw(index: Index, counts: Counts) -> Iterable[tuple[int, str, int]]:
     query = counts.query
     if query.start == query.end:
         return []
-    conditions, values = conditions_of(query)
-    where = "".join(f" AND {each}" for each in conditions)
-    join, wanted = "", "v.detected"
+    source, time, leading, values = _source(query)
+    conditions, more = conditions_of(query, leading)
+    entered = ["f.kind = ?", "f.value = ?"] if leading else []
+    conditions = [*entered, f"{time} >= ?", f"{time} < ?", *conditions]
+    values += [query.start, query.end, *more]
     if counts.by == "service":
-        join = "JOIN facets g ON g.kind = 'service' AND g.detected = v.detected AND g.id = v.id "
-        join = "" if not join else "CROSS " + join
+        source += " CROSS JOIN facets g ON g.kind = 'service' AND g.detected = v.detected AND g.id = v.id"
+        if query.services:
+            conditions.append(f"g.value IN ({', '.join('?' * len(query.services))})")
+            values += query.services
     value = KINDS[counts.by] if counts.by else "''"
-    if counts.by == "service" and query.services:
-        where += f" AND g.value IN ({', '.join('?' * len(query.services))})"
-        values = [*values, *query.services]
     text = (
-        f"SELECT {wanted} / ?, {value}, COUNT(*) FROM violations v INDEXED BY by_time {join}"
-        f"WHERE v.detected >= ? AND v.detected < ?{where} GROUP BY 1, 2"
+        f"SELECT {time} / ?, {value}, COUNT(*) FROM {source} WHERE {' AND '.join(conditions)} GROUP BY 1, 2"
     )
-    return index.rows(text, [counts.step, query.start, query.end, *values])
+    return index.rows(text, [counts.step, *values])
+
+
+def _source(query: Query) -> tuple[str, str, str | None, list[Any]]:
+    """Where rows come from: tables, the column of their time, the facet that leads, and its value."""
+    kind, wanted = next(query.facets(), (None, ()))
+    if kind is not None and len(wanted) == 1:
+        return "facets f CROSS JOIN violations v ON v.id = f.id", "f.detected", kind, [kind, wanted[0]]
+    return "violations v INDEXED BY by_time", "v.detected", None, []

@@ -52,7 +52,7 @@ class Query:
             yield "control", self.controls
         for key, values in self.labels.items():
             yield "label", tuple(f"{key}:{value}" for value in values)
-        for word in sorted(self.words, key=len, reverse=True):
+        for word in self.words:
             yield "word", (word,)
         if self.frameworks:
             yield "framework", self.frameworks
