@@ -1,0 +1,135 @@
+"""Rules changed over HTTP on a real broker: two replicas, many writers, one order; what workers get."""
+
+import concurrent.futures
+import json
+import random
+import urllib.error
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.processes import Api, Betrace, get, until
+from tests.kafka import Kafka, create_topic
+
+WRITERS = 100
+RULES = 10
+
+
+@pytest.fixture
+def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
+    """BeTrace's commands, set for this test's group."""
+    create_topic(kafka.address, f"{group}.input", 2)
+    settings = {
+        "KAFKA_BROKERS": kafka.address,
+        "KAFKA_GROUP": group,
+        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
+        "KAFKA_PARTITIONS": "2",
+        "KAFKA_REPLICATION_FACTOR": "1",
+        "TRACE_TICK": "200ms",
+        "TRACE_ROOT_GRACE": "1s",
+        "TRACE_MAX_WAIT": "5s",
+    }
+    return Betrace(settings, tmp_path)
+
+
+def ask(url: str, method: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    """The status and JSON of an answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as problem:
+        return problem.code, json.loads(problem.read() or b"null")
+
+
+def write(apis: list[Api], writer: int) -> tuple[str, int] | None:
+    """Replace one of the rules, of the version last seen; the version that came of it, if it was accepted."""
+    chance = random.Random(writer)
+    rule_id = f"r{chance.randrange(RULES)}"
+    seen = get(f"{chance.choice(apis).url}/api/rules/{rule_id}")
+    changed = {**seen, "description": f"writer {writer}"}
+    match = {"if-match": f'"{seen["version"]}"', "content-type": "application/json"}
+    while True:
+        url = f"{chance.choice(apis).url}/api/rules/{rule_id}"
+        status, answer = ask(url, "PUT", changed, **match)
+        if status == 429:
+            continue
+        assert status in (200, 412), answer
+        return (rule_id, answer["version"]) if status == 200 else None
+
+
+def test_many_writers_through_two_replicas_make_one_history(betrace: Betrace) -> None:
+    betrace.run("topics", "create")
+    with betrace.api() as one, betrace.api() as two:
+        apis = [one, two]
+        for number in range(RULES):
+            status, answer = ask(f"{one.url}/api/rules", "POST", {"id": f"r{number}", "condition": "a"})
+            assert status == 201, answer
+        for number in range(RULES):
+            until("the other replica has the rule", partial(_has, two, f"r{number}"))
+        with concurrent.futures.ThreadPoolExecutor(WRITERS) as pool:
+            written = list(pool.map(lambda writer: write(apis, writer), range(WRITERS)))
+        accepted = [each for each in written if each]
+        assert len(accepted) >= RULES
+        assert len(set(accepted)) == len(accepted)
+        for number in range(RULES):
+            own = {version for rule_id, version in accepted if rule_id == f"r{number}"}
+            histories = []
+            for api in apis:
+                until("all versions are there", partial(_versions, api, number, len(own) + 1))
+                histories.append(get(f"{api.url}/api/rules/r{number}/versions")["items"])
+            assert histories[0] == histories[1]
+            assert [each["version"] for each in histories[0]] == list(range(len(own) + 1, 0, -1))
+            assert own == set(range(2, len(own) + 2))
+
+
+def _has(api: Api, rule_id: str) -> bool | None:
+    return ask(f"{api.url}/api/rules/{rule_id}", "GET")[0] == 200 or None
+
+
+def _versions(api: Api, number: int, count: int) -> bool | None:
+    return len(get(f"{api.url}/api/rules/r{number}/versions")["items"]) == count or None
+
+
+def test_a_worker_judges_by_a_rule_that_was_made_while_it_ran(betrace: Betrace, tmp_path: Path) -> None:
+    betrace.run("topics", "create")
+    trace = tmp_path / "one.jsonl"
+    span = {"traceId": "1" * 32, "spanId": "1" * 16, "name": "a"}
+    trace.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
+    with betrace.worker() as worker, betrace.api() as api:
+        until("the worker owns partitions", worker.ready)
+        status, _ = ask(f"{api.url}/api/rules", "POST", {"id": "made", "condition": "a"})
+        assert status == 201
+        until("the worker has it", lambda: _offset(worker) == 1 or None)
+        betrace.run("produce", str(trace))
+        (violation,) = api.violations(1)
+        assert (violation["ruleId"], violation["ruleVersion"]) == ("made", 1)
+
+
+def _offset(worker: Api) -> int:
+    with urllib.request.urlopen(f"{worker.url}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return int(float(next(line for line in lines if line.startswith("betrace_rules_log_offset")).split()[1]))
+
+
+def test_while_kafka_is_away_reads_go_on_and_say_so_and_writes_say_come_back(
+    betrace: Betrace, kafka: Kafka
+) -> None:
+    betrace.run("topics", "create")
+    with betrace.api() as api:
+        assert ask(f"{api.url}/api/rules", "POST", {"id": "before", "condition": "a"})[0] == 201
+        kafka.stop()
+        try:
+            until("it is seen", lambda: ask(f"{api.url}/readyz", "GET")[0] == 503 or None)
+            with urllib.request.urlopen(f"{api.url}/api/rules/before", timeout=10) as answer:
+                assert answer.headers["betrace-stale"]
+            status, problem = ask(f"{api.url}/api/rules", "POST", {"id": "during", "condition": "a"})
+            assert (status, "Kafka" in problem["detail"]) == (503, True)
+        finally:
+            kafka.start()
+        until("it is ready again", api.ready)
+        assert ask(f"{api.url}/api/rules", "POST", {"id": "after", "condition": "a"})[0] in (201, 409)
