@@ -39,6 +39,7 @@ unit: $(DEV) ## tests without a broker of their own
 	$(BIN)/pytest tests --ignore tests/integration
 
 integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
+	@scripts/tools
 	@scripts/kafka-jars >/dev/null
 	@scripts/collector >/dev/null
 	$(BIN)/pytest tests/integration

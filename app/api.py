@@ -13,6 +13,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from app.index import Index
+from app.openapi import description
+from app.parameters import known
 from app.problems import Problem, on_error, on_http, on_problem
 from app.rules_api import ROUTES as RULE_ROUTES
 from app.rules_api import RuleSource
@@ -39,6 +41,7 @@ def application(parts: Parts) -> Starlette:
     app = Starlette(
         routes=[
             Route("/", home),
+            Route("/api/openapi.json", openapi),
             *VIOLATION_ROUTES,
             *RULE_ROUTES,
             Route("/healthz", healthy),
@@ -93,6 +96,12 @@ async def home(request: Request) -> Response:
         "<p>Violations are filtered by <code>severity ruleId traceId service status mode from to</code>: "
         '<a href="/api/violations?severity=critical"><code>?severity=critical</code></a>.</p></html>'
     )
+
+
+async def openapi(request: Request) -> Response:
+    """What all this is, for programs."""
+    known(request, ())
+    return JSONResponse(description())
 
 
 async def healthy(_request: Request) -> Response:

@@ -1,15 +1,26 @@
 """Reads the parameters of a request; what is unknown or wrong is a Problem."""
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from app.problems import Problem
 from app.query import nanoseconds
 
 MAX_LIMIT = 1000
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def methods(path: str, **endpoints: Endpoint) -> Route:
+    """A route with an endpoint for each method, so that a 405 tells all of them."""
+
+    async def dispatch(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, dispatch, methods=list(endpoints))
 
 
 def known(request: Request, names: tuple[str, ...]) -> None:
@@ -44,13 +55,15 @@ def time(given: Mapping[str, str], name: str) -> int | None:
     text = given.get(name)
     if text is None:
         return None
-    if text.isascii() and text.isdigit() and len(text) < 15:
-        return int(text) * 10**6
+    wrong = Problem(400, f"{name}: RFC 3339 with a zone, such as 2026-01-31T12:00:00Z, or Unix ms")
     try:
-        return nanoseconds(text.replace(" ", "+"))
+        ms = text.isascii() and text.isdigit() and len(text) < 15
+        found = int(text) * 10**6 if ms else nanoseconds(text.replace(" ", "+"))
     except (ValueError, OverflowError):
-        now = datetime(2026, 1, 31, 12).isoformat()
-        raise Problem(400, f"{name}: RFC 3339 with a zone, such as {now}Z, or Unix ms") from None
+        raise wrong from None
+    if not 0 <= found < 2**63:
+        raise wrong
+    return found
 
 
 def duration(text: str, name: str) -> int:

@@ -1,6 +1,8 @@
 """Follows the violations topic into the index, in a thread."""
 
+import math
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +14,7 @@ from streams.kafka import client_settings
 
 _BATCH = 1000
 _TIMEOUT = 5.0
+_BEHIND = 10.0  # seconds after which it is said that the index is behind
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class Reader:
     refused: int = 0
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _level: float = -math.inf  # when nothing was left to read
 
     def start(self) -> None:
         """Begin to read."""
@@ -90,7 +94,10 @@ class Reader:
                 TopicPartition(self.topic, partition.partition), timeout=_TIMEOUT, cached=False
             )
             behind += max(0, end - max(kept.get(partition.partition, low), low))
-        self.problem = f"the index is {behind} records behind" if behind else None
+        now = time.monotonic()
+        self._level = now if not behind else self._level
+        if not behind or now - self._level > _BEHIND:
+            self.problem = f"the index is {behind} records behind" if behind else None
 
 
 def _record(message: Message) -> Record:

@@ -12,9 +12,8 @@ import yaml
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from app.parameters import known, limit
+from app.parameters import known, limit, methods
 from app.problems import Problem
 from app.security import Caller
 from app.try_rule import editor_json, tried, validated
@@ -75,11 +74,11 @@ async def replace(request: Request) -> Response:
     known(request, ())
     existing = _existing(request)
     _writable(request, existing.id)
-    base = _matched(request, existing)
     given = _object(await _json(request))
     if given.get("id", existing.id) != existing.id:
         raise Problem(400, f"id: the path says {existing.id}; an id is never changed")
-    return _answer(await _change(request, existing.id, base, _read(given, existing.id)))
+    rule = _read(given, existing.id)
+    return _answer(await _change(request, existing.id, _matched(request, existing), rule))
 
 
 async def delete(request: Request) -> Response:
@@ -111,7 +110,7 @@ async def restore(request: Request) -> Response:
     if found is None or found.rule is None:
         raise Problem(404, f"there is no version {number} of {key} that could be restored")
     current = _current(request, key)
-    if "if-match" in request.headers and _tag(request) != current:
+    if request.headers.get("if-match", "*") != "*" and _tag(request) != current:
         raise Problem(412, f"{key} has moved on to version {current}: look at it again")
     return _answer(await _change(request, key, current, found.rule))
 
@@ -152,6 +151,8 @@ async def import_rules(request: Request) -> Response:
     if dry not in ("true", "false"):
         raise Problem(400, "dryRun: true or false")
     text = _text(await request.body())
+    if not text.strip():
+        raise Problem(400, "the body is empty: a rule file is needed")
     loaded = await run_sync(load, [("import", text)])
     if loaded.errors:
         found = [_file_json(problem) for problem in loaded.diagnostics]
@@ -185,17 +186,14 @@ async def export(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/api/rules", listed),
-    Route("/api/rules", create, methods=["POST"]),
-    Route("/api/rules/validate", validate, methods=["POST"]),
-    Route("/api/rules/test", test, methods=["POST"]),
-    Route("/api/rules/import", import_rules, methods=["POST"]),
-    Route("/api/rules/export", export),
-    Route("/api/rules/{id}", one),
-    Route("/api/rules/{id}", replace, methods=["PUT"]),
-    Route("/api/rules/{id}", delete, methods=["DELETE"]),
-    Route("/api/rules/{id}/versions", versions),
-    Route("/api/rules/{id}/versions/{version:int}/restore", restore, methods=["POST"]),
+    methods("/api/rules", GET=listed, POST=create),
+    methods("/api/rules/validate", POST=validate),
+    methods("/api/rules/test", POST=test),
+    methods("/api/rules/import", POST=import_rules),
+    methods("/api/rules/export", GET=export),
+    methods("/api/rules/{id}", GET=one, PUT=replace, DELETE=delete),
+    methods("/api/rules/{id}/versions", GET=versions),
+    methods("/api/rules/{id}/versions/{version:int}/restore", POST=restore),
 ]
 
 
@@ -353,7 +351,11 @@ async def _json(request: Request) -> Any:
     if _depth(text) > _DEEPEST:
         raise Problem(400, f"the body is nested more than {_DEEPEST} deep")
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        raise Problem(400, "the body has half of a surrogate pair, which is no character") from None
     except json.JSONDecodeError as problem:
         where = f"line {problem.lineno}, column {problem.colno}"
         raise Problem(400, f"the body is no JSON: {problem.msg} at {where}") from None

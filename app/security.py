@@ -22,7 +22,7 @@ MAX_IMPORT = 32 << 20  # bytes of rule files
 _WRITES = 50.0  # a second and caller, on average; as many at once
 _CALLERS = 10_000  # whose rates are known at once
 _READS = ("GET", "HEAD")
-_ALWAYS = ("/healthz", "/readyz", "/metrics", "/")
+_ALWAYS = ("/healthz", "/readyz", "/metrics", "/", "/api/openapi.json")
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",

@@ -320,9 +320,18 @@ def _test_problem(each: Any) -> str | None:
     unknown = [key for key in each if key not in _TEST_KEYS]
     if unknown:
         return f"unknown key '{unknown[0]}'"
-    if each.get("expect") not in VERDICTS:
+    if not isinstance(each.get("expect"), str) or each["expect"] not in VERDICTS:
         return f"'expect' is one of {', '.join(VERDICTS)}"
-    return None if "trace" in each or "traceFile" in each else "a test needs 'trace' or 'traceFile'"
+    if "trace" not in each and "traceFile" not in each:
+        return "a test needs 'trace' or 'traceFile'"
+    trace, missing = each.get("trace", []), each.get("missing", [])
+    if not isinstance(trace, list) or not all(isinstance(span, Mapping) for span in trace):
+        return "'trace' is a list of spans, each {name: …}"
+    if not isinstance(missing, list):
+        return "'missing' is a list of texts"
+    if not isinstance(each.get("traceFile", ""), str):
+        return "'traceFile' is the name of a file"
+    return None
 
 
 _READ: dict[str, Read] = {

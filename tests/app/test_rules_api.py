@@ -169,9 +169,13 @@ def test_a_rule_under_edit_is_judged_on_a_pasted_trace(client: TestClient) -> No
         (b'{"id": "x", "condition": "a", "labels": NaN}', 400),
         (b'{"id": "x", "condition": "' + b"a" * 70_000 + b'"}', 422),
         (b'{"id": "x", "condition": "' + b"a" * 2_000_000 + b'"}', 413),
+        (b'{"id": "x", "condition": "\\ud800"}', 400),
+        (b'{"id": "x", "condition": "a", "labels": {"\\ud800": "a"}}', 400),
+        (b'{"id": "x", "condition": "a", "tests": [{"expect": "violated", "trace": 5}]}', 422),
+        (b'{"id": "x", "condition": "a", "tests": [{"expect": "violated", "trace": [5]}]}', 422),
         (json.dumps({"id": "x", "condition": "(" * 90 + "a" + ")" * 90}).encode(), 422),
     ],
-    ids=range(12),
+    ids=range(16),
 )
 def test_bad_input_is_told_what_to_do(client: TestClient, body: bytes, status: int) -> None:
     answer = client.post("/api/rules", content=body)

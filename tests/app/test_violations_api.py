@@ -58,6 +58,10 @@ def test_counts_are_zero_filled_and_by_a_kind(client: TestClient) -> None:
         "?label=team",
         "?complete=perhaps",
         "?cursor=eA",
+        "?from=99999999999999",
+        "?to=9999-12-31T00:00:00Z",
+        "?from=0001-01-01T00:00:00Z",
+        "?cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk6YQ",
     ],
 )
 def test_what_is_asked_wrongly_is_told(client: TestClient, wrong: str) -> None:

@@ -1,0 +1,89 @@
+"""The API as it is served: the session of its page, and schemathesis against all that it describes."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import Betrace, free_port, get, until
+from tests.kafka import Kafka, create_topic
+
+TOP = Path(__file__).parents[2]
+PAGE = (TOP / "docs" / "api.md").read_text()
+SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
+
+
+@pytest.fixture
+def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
+    """BeTrace's commands, set for this test's group, with its topics."""
+    create_topic(kafka.address, f"{group}.input", 1)
+    betrace = Betrace(
+        {
+            "KAFKA_BROKERS": kafka.address,
+            "KAFKA_GROUP": group,
+            "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
+            "KAFKA_PARTITIONS": "2",
+            "KAFKA_REPLICATION_FACTOR": "1",
+        },
+        tmp_path,
+    )
+    betrace.run("topics", "create")
+    return betrace
+
+
+def test_the_session_of_the_page_goes_as_the_page_says(betrace: Betrace, tmp_path: Path) -> None:
+    assert shutil.which("jq"), "scripts/packages.sh installs jq"
+    session = "".join(re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL))
+    steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE)
+    assert len(steps) > 10
+    with betrace.api() as api:
+        for command, said in steps:
+            script = f"API={api.url}; {command}"
+            done = subprocess.run(
+                ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=30
+            )
+            assert done.stdout == said, (command, done.stdout, done.stderr)
+
+
+def schemathesis(url: str, examples: int, *more: str) -> None:
+    """Ask all that is described; AssertionError with what it found."""
+    options = ["--checks", "all", "--max-examples", str(examples), "--seed", "1", "--no-color", *more]
+    command = [str(SCHEMATHESIS), "run", f"{url}/api/openapi.json", *options]
+    command += ["--exclude-path", "/api/violations/stream", "--request-timeout", "20"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout[done.stdout.find("= FAILURES") :][:6000]
+
+
+def test_every_answer_is_as_it_is_described(betrace: Betrace) -> None:
+    with betrace.api() as api:
+        schemathesis(api.url, 15)
+
+
+def test_with_a_viewers_or_a_wrong_token_nothing_is_written(betrace: Betrace, tmp_path: Path) -> None:
+    tokens = {"look": "viewer", "ci": "editor"}
+    hashed = {n: {"sha256": hashlib.sha256(n.encode()).hexdigest(), "role": r} for n, r in tokens.items()}
+    (tmp_path / "tokens.yaml").write_text(json.dumps(hashed))
+    address = f"127.0.0.1:{free_port()}"
+    with betrace.start("api", API_LISTEN=address, API_TOKENS_FILE=str(tmp_path / "tokens.yaml")):
+        until("the API is ready", lambda: _ready(f"http://{address}"))
+        for token in ("look", "wrong"):
+            schemathesis(f"http://{address}", 4, "-H", f"Authorization: Bearer {token}", "--exclude-checks",
+                         "positive_data_acceptance,ignored_auth")  # fmt: skip
+        rules = betrace.run("topics", "list")
+        assert rules
+        asked = ["curl", "-s", "-H", "Authorization: Bearer ci", f"http://{address}/api/rules"]
+        found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        assert json.loads(found) == {"items": [], "nextCursor": None}
+
+
+def _ready(url: str) -> bool | None:
+    try:
+        get(f"{url}/readyz")
+    except OSError:
+        return None
+    return True
