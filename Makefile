@@ -49,9 +49,10 @@ fuzz: $(DEV) requirements-fuzz.lock ## an hour of random bytes for the parser, a
 	$(BIN)/python -m tests.fuzz -max_total_time=3600 -rss_limit_mb=1024 -artifact_prefix=$${TMPDIR:-/tmp}/
 	BETRACE_ORACLE_PAIRS=100000 $(BIN)/pytest tests/dsl/test_oracle.py -o timeout=7200
 
-bench: $(DEV) ## spans per CPU second of a worker, on a real Kafka that is started for it
+bench: $(DEV) ## how fast: the worker on a real Kafka, the language, the violation index
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.language
+	$(BIN)/python -m bench.index
 
 LOCK := $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-header
 lock: $(DEV) ## pin what pyproject.toml asks for, keeping the pins that still fit

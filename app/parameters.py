@@ -11,6 +11,7 @@ from app.problems import Problem
 from app.query import nanoseconds
 
 MAX_LIMIT = 1000
+_LONGEST = 366 * 86_400  # seconds
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -71,4 +72,7 @@ def duration(text: str, name: str) -> int:
     found = re.fullmatch(r"([1-9][0-9]{0,6})(s|m|h|d)", text)
     if found is None:
         raise Problem(400, f"{name}: a number and a unit, such as 5m, 1h or 1d")
-    return int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]] * 10**9
+    seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
+    if seconds > _LONGEST:
+        raise Problem(400, f"{name}: at most 366d")
+    return seconds * 10**9

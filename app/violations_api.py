@@ -57,7 +57,7 @@ async def counts(request: Request) -> Response:
     known(request, (*_FILTERS, "step", "by"))
     query, given = _query(request), request.query_params
     end = query.end if query.end is not None else request.app.state.now()
-    start = query.start if query.start is not None else end - 86_400 * 10**9
+    start = query.start if query.start is not None else max(0, end - 86_400 * 10**9)
     if start > end:
         raise Problem(400, "from: it is after 'to'")
     by = given.get("by")
