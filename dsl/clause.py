@@ -4,23 +4,12 @@ from dataclasses import dataclass, replace
 
 from dsl import nodes as n
 from dsl.aggregate import aggregate, is_root, of_root, of_trace, split_field
-from dsl.condition import (
-    All,
-    And,
-    Apart,
-    Compared,
-    Condition,
-    Not,
-    Operands,
-    Or,
-    Related,
-    Says,
-    Side,
-    Some,
-)
+from dsl.comparison import All, Compared, Says, Side
+from dsl.condition import And, Apart, Condition, Not, Operands, Or, Some
 from dsl.fields import RESERVED, field_of
 from dsl.operand import Operand, arithmetic, constant, literal, of_alias, of_span, test_of
 from dsl.predicate import Predicate, alias_field, known_field, member, predicate
+from dsl.related import Related
 from dsl.run import Env, Run, Search
 from dsl.scope import Scope
 from dsl.selector import Selector, is_selector, selector, side
