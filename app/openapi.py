@@ -36,8 +36,13 @@ def _page(name: str) -> Json:
     return _object({"items": _list(_ref(name)), "nextCursor": _or_null(_TEXT)})
 
 
+_PLAIN: Json = {"type": ["string", "number"]}
 _CONTROL = _object({"framework": _TEXT, "control": _TEXT})
 _LABELS: Json = {"type": "object", "additionalProperties": _TEXT}
+_GIVEN: Json = {  # numbers are taken for text, as YAML makes numbers of texts
+    "labels": _or_null({"type": "object", "additionalProperties": _PLAIN}),
+    "compliance": _or_null(_list(_object({"framework": _PLAIN, "control": _PLAIN}, closed=True))),
+}
 _WRITABLE: Json = {
     "name": _TEXT,
     "description": _TEXT,
@@ -50,6 +55,7 @@ _WRITABLE: Json = {
     "compliance": _list(_CONTROL),
     "runbookUrl": _or_null(_TEXT),
 }
+_CHANGED: Json = {name: _or_null(schema) for name, schema in _WRITABLE.items()} | _GIVEN
 _READ_ONLY: Json = {
     "version": {"type": "integer", "minimum": 1},
     "updatedAt": _or_null(_TEXT),
@@ -92,12 +98,12 @@ _SCHEMAS: Json = {
     "Rule": _object({"id": _RULE_ID, "condition": _CONDITION, **_WRITABLE, **_READ_ONLY}),
     "NewRule": _object(
         {"id": _RULE_ID, "condition": _CONDITION},
-        {**_WRITABLE, **{name: {"description": "ignored"} for name in _READ_ONLY}},
+        {**_CHANGED, **{name: {"description": "ignored"} for name in _READ_ONLY}},
         closed=True,
     ),
     "ChangedRule": _object(
         {"condition": _CONDITION},
-        {"id": _RULE_ID, **_WRITABLE, **{name: {"description": "ignored"} for name in _READ_ONLY}},
+        {"id": _RULE_ID, **_CHANGED, **{name: {"description": "ignored"} for name in _READ_ONLY}},
         closed=True,
     ),
     "Version": _object(

@@ -277,18 +277,26 @@ def _boolean(item: Any) -> tuple[Any, str | None]:
     return (item, None) if isinstance(item, bool) else (None, "is true or false")
 
 
+def _is_plain(item: Any) -> bool:
+    """Text, or a number, which YAML makes of text that looks like one."""
+    return isinstance(item, str | int | float) and not isinstance(item, bool)
+
+
 def _labels(item: Any) -> tuple[Any, str | None]:
-    if isinstance(item, Mapping) and all(isinstance(v, str | int | float) for v in item.values()):
+    if isinstance(item, Mapping) and all(map(_is_plain, item.values())):
         return {str(key): str(value) for key, value in item.items()}, None
     return None, "is a mapping of names to text"
 
 
 def _controls(item: Any) -> tuple[Any, str | None]:
-    if isinstance(item, list) and all(
-        isinstance(c, Mapping) and set(c) == {"framework", "control"} for c in item
-    ):
+    if isinstance(item, list) and all(map(_is_control, item)):
         return tuple(Control(str(c["framework"]).lower(), str(c["control"])) for c in item), None
     return None, "is a list of {framework, control}"
+
+
+def _is_control(item: Any) -> bool:
+    keys = {"framework", "control"}
+    return isinstance(item, Mapping) and set(item) == keys and all(map(_is_plain, item.values()))
 
 
 def _tests(item: Any) -> tuple[Any, str | None]:
