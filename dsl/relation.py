@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from dsl.run import Run
-from dsl.trace import Span, Trace
+from dsl.trace import Span, Trace, by_parent
 
 INVERSE = {
     "before": "after",
@@ -64,11 +64,7 @@ class Pool:
     @cached_property
     def by_parent(self) -> dict[bytes, list[Span]]:
         """They by parent id."""
-        found: dict[bytes, list[Span]] = {}
-        for span in self.spans:
-            if span.parent_id:
-                found.setdefault(span.parent_id, []).append(span)
-        return found
+        return by_parent(self.spans)
 
     @cached_property
     def above(self) -> frozenset[bytes]:

@@ -94,11 +94,7 @@ class Trace:
     @cached_property
     def children(self) -> dict[bytes, list[Span]]:
         """Spans by parent id, each list in order; the parent need not be there."""
-        found: dict[bytes, list[Span]] = {}
-        for span in self.spans:
-            if span.parent_id:
-                found.setdefault(span.parent_id, []).append(span)
-        return found
+        return by_parent(self.spans)
 
     @cached_property
     def roots(self) -> list[Span]:
@@ -185,6 +181,15 @@ class Trace:
             seen.add(parent.span_id)
             span = parent
         return chain
+
+
+def by_parent(spans: Iterable[Span]) -> dict[bytes, list[Span]]:
+    """Spans that have a parent id, by that, each list in their order."""
+    found: dict[bytes, list[Span]] = {}
+    for span in spans:
+        if span.parent_id:
+            found.setdefault(span.parent_id, []).append(span)
+    return found
 
 
 def find(attributes: Iterable[KeyValue], key: str) -> Any:
