@@ -87,3 +87,33 @@ def _ready(url: str) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def test_the_api_speaks_tls_with_the_certificate_that_it_is_given(betrace: Betrace, tmp_path: Path) -> None:
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    port = free_port()
+    tls = {"API_TLS_CERT_FILE": str(tmp_path / "cert.pem"), "API_TLS_KEY_FILE": str(tmp_path / "key.pem")}
+
+    def asked(*options: str) -> str | None:
+        command = ["curl", "-s", *options, f"https://127.0.0.1:{port}/healthz"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout or None
+
+    with betrace.start("api", API_LISTEN=f"127.0.0.1:{port}", **tls):
+        assert until("it answers", lambda: asked("--cacert", "cert.pem")) == '{"status":"alive"}'
+        assert asked() is None
+    tls["API_TLS_KEY_FILE"] = tls["API_TLS_CERT_FILE"]
+    with betrace.start("api", API_LISTEN=f"127.0.0.1:{port}", **tls) as refused:
+        assert until("it ends", refused.poll) == 2
