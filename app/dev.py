@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from confluent_kafka import Producer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from prometheus_client import REGISTRY
 
 from app import clock
 from app.api import Parts, application
@@ -80,7 +81,9 @@ def _embedded(settings: Settings, broker: EmbeddedBroker, folder: Path) -> Confi
         embedded=True,
     )
     names = Topics(kafka.group)
-    broker.touch(_INPUT, names.spans, names.changelog, names.rules, names.violations, names.dead_letter)
+    broker.touch(
+        _INPUT, names.spans, names.changelog, names.rules, names.violations, names.activity, names.dead_letter
+    )
     limits = replace(config.limits, block_bytes=BLOCK_BYTES)
     return replace(config, kafka=kafka, windows=_WINDOWS, limits=limits, data_dir=folder)
 
@@ -88,7 +91,8 @@ def _embedded(settings: Settings, broker: EmbeddedBroker, folder: Path) -> Confi
 async def _work(dev: Dev, listener: socket.socket, stop: asyncio.Event) -> None:
     index = Index(dev.config.data_dir / "violations.sqlite")
     with following(dev.config, dev.rules) as log, indexing(index, dev.config) as reader:
-        worker = Worker(dev.config, log.in_force, lambda: log.ready, clock.now)
+        worker = Worker(dev.config, log, clock.now)
+        REGISTRY.register(worker.health)
         waiting = lambda: worker.ready or reader.problem  # noqa: E731
         app = application(Parts(index, log, waiting, clock.now, group=dev.config.kafka.group))
         _greet(dev)

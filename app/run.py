@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from app import clock
 from app.api import Parts, application, worker_application
 from app.errors import UserError
@@ -38,7 +40,8 @@ def run_worker(settings: Settings) -> None:
     async def work(stop: asyncio.Event) -> None:
         with following(config, rules) as log:
             crash = CrashPoints(settings.worker.crash_at)
-            worker = Worker(config, log.in_force, lambda: log.ready, clock.now, crash)
+            worker = Worker(config, log, clock.now, crash)
+            REGISTRY.register(worker.health)
             async with beside(serve(worker_application(lambda: worker.ready), listener, stop)):
                 await worker.run(stop)
 

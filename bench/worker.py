@@ -29,6 +29,7 @@ from bench.spans import NAMES, messages
 from dsl.compile import RuleSet, compile_rules
 from dsl.files import load
 from streams import admin
+from streams.activity import Version
 from streams.config import Config, InputTopic, Kafka, Windows
 from streams.judge import Rules
 from streams.worker import Worker
@@ -50,6 +51,20 @@ class Result:
     def rate(self) -> float:
         """Spans per CPU second."""
         return self.spans / self.cpu
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """Rules that never change."""
+
+    judged_by: RuleSet
+    ready: bool = True
+
+    def in_force(self) -> Rules:
+        return Rules(self.judged_by, 0)
+
+    def in_force_at(self, _offset: int) -> list[Version]:
+        return [Version(rule.id, rule.version) for rule in self.judged_by.rules]
 
 
 def rules(count: int) -> RuleSet:
@@ -89,7 +104,7 @@ async def measure(brokers: str, topic: str, spans: int, judged_by: RuleSet, prof
     with tempfile.TemporaryDirectory() as folder:
         config = Config(kafka, windows, data_dir=Path(folder))
         admin.create(config)
-        worker = Worker(config, lambda: Rules(judged_by, 0), lambda: True, time.time_ns)
+        worker = Worker(config, _Fixed(judged_by), time.time_ns)
         stop = asyncio.Event()
         watching = asyncio.create_task(_watch(worker, spans, stop, profile))
         await worker.run(stop)

@@ -37,12 +37,15 @@ class RuleSet:
 
     def judge(self, trace: Trace, *, every: bool = False) -> list[Verdict]:
         """One verdict a rule; unless `every`, rules none of whose spans is there are left out."""
-        if every:
-            return [judge(each, trace, self.max_steps) for each in self.compiled]
-        chosen = set(self.always)
+        chosen = self.compiled if every else self.chosen(trace)
+        return [judge(each, trace, self.max_steps) for each in chosen]
+
+    def chosen(self, trace: Trace) -> list[Compiled]:
+        """The rules that may apply: a span that each needs is there."""
+        numbers = set(self.always)
         for name in trace.by_name:
-            chosen.update(self.by_name.get(name, ()))
-        return [judge(self.compiled[number], trace, self.max_steps) for number in sorted(chosen)]
+            numbers.update(self.by_name.get(name, ()))
+        return [self.compiled[number] for number in sorted(numbers)]
 
 
 def compile_rules(rules: Iterable[Rule], *, max_steps: int = 1_000_000) -> RuleSet:

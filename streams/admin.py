@@ -40,17 +40,13 @@ def wanted(config: Config) -> list[Wanted]:
         "segment.bytes": str(64 * 2**20),
         "min.cleanable.dirty.ratio": "0.1",
     }
-    compacted = {"cleanup.policy": "compact"}
+    expiring = {"cleanup.policy": "compact,delete", "retention.ms": retention}
     return [
         Wanted(names.spans, partitions, append | large | {"retention.ms": str(7 * _DAY)}),
         Wanted(names.changelog, partitions, append | large | changelog),
         Wanted(names.rules, 1, append | {"retention.ms": "-1", "retention.bytes": "-1"}),
-        Wanted(
-            names.violations,
-            partitions,
-            append | {"cleanup.policy": "compact,delete", "retention.ms": retention},
-        ),
-        Wanted(names.activity, partitions, append | compacted),
+        Wanted(names.violations, partitions, append | expiring),
+        Wanted(names.activity, partitions, append | expiring),
         Wanted(names.evidence, partitions, append | {"retention.ms": str(7 * _DAY)}),
         Wanted(names.dead_letter, partitions, append | {"max.message.bytes": str(16 * 2**20)}),
     ]

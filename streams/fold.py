@@ -20,6 +20,7 @@ class Change:
     rule: Rule | None
     by: str
     at: str
+    offset: int = -1  # of the record in the log
 
 
 @dataclass(slots=True)
@@ -34,19 +35,19 @@ class Fold:
     refused: int = 0
     _batches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def add(self, value: bytes) -> bool:
-        """Fold one record in; whether anything changed. What is no proposal is counted and passed over."""
+    def add(self, value: bytes, offset: int = -1) -> bool:
+        """Fold in the record at an offset; whether anything changed. No proposal: counted and passed over."""
         try:
             proposal = json.loads(value)
             batch = proposal.get("batch")
             if not batch:
-                return self._apply([proposal])
+                return self._apply([proposal], offset)
             waiting = self._batches.setdefault(batch["id"], [])
             waiting.append(proposal)
             if len(waiting) < batch["size"]:
                 self._drop_old()
                 return False
-            return self._apply(self._batches.pop(batch["id"]))
+            return self._apply(self._batches.pop(batch["id"]), offset)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.refused += 1
             return False
@@ -54,6 +55,15 @@ class Fold:
     def rules(self) -> list[Rule]:
         """The rules that exist now."""
         return [rule for changes in self.history.values() if (rule := changes[-1].rule) is not None]
+
+    def at(self, offset: int) -> list[Rule]:
+        """The rules that existed before the record at an offset."""
+        found = []
+        for changes in self.history.values():
+            last = next((change for change in reversed(changes) if change.offset < offset), None)
+            if last is not None and last.rule is not None:
+                found.append(last.rule)
+        return found
 
     def version(self, rule_id: str) -> int:
         """The rule's current version, of a deletion too; 0 if it never was."""
@@ -65,8 +75,8 @@ class Fold:
             self._batches.pop(next(iter(self._batches)))
             self.refused += 1
 
-    def _apply(self, proposals: list[dict[str, Any]]) -> bool:
-        accepted = [self._accepted(proposal) for proposal in proposals]
+    def _apply(self, proposals: list[dict[str, Any]], offset: int) -> bool:
+        accepted = [self._accepted(proposal, offset) for proposal in proposals]
         if not all(accepted) or len({change.rule_id for change in accepted if change}) < len(accepted):
             self.refused += 1
             return False
@@ -75,7 +85,7 @@ class Fold:
                 self.history.setdefault(change.rule_id, []).append(change)
         return True
 
-    def _accepted(self, proposal: dict[str, Any]) -> Change | None:
+    def _accepted(self, proposal: dict[str, Any], offset: int) -> Change | None:
         rule_id, base = proposal["ruleId"], proposal["baseVersion"]
         if not isinstance(rule_id, str) or base != self.version(rule_id):
             return None
@@ -87,7 +97,7 @@ class Fold:
             )
             if rule is None:
                 return None
-        return Change(rule_id, base + 1, rule, by, at)
+        return Change(rule_id, base + 1, rule, by, at, offset)
 
 
 def proposal(

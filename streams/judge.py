@@ -1,20 +1,24 @@
 """Evaluates the traces that are done: their bytes and the rules give verdicts, and those violations."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-from prometheus_client import Counter
 
 from dsl.compile import RuleSet
+from dsl.judge import judge
 from dsl.trace import Trace
+from dsl.verdict import Verdict
 from streams import metrics
+from streams.activity import Activity, Version
 from streams.group import Reason
+from streams.health import Health
 from streams.violation import records
 
 _LIMITS: frozenset[Reason] = frozenset({"span_limit", "size_limit", "memory"})
+_SAMPLED = 16  # traces, of which one is timed
 
 
 class Rules(NamedTuple):
@@ -32,30 +36,44 @@ class JudgedBytes(NamedTuple):
     violations: list[tuple[str, bytes]]
 
 
-@cache
-def _counter(rule_id: str, outcome: str) -> Counter:
-    """Kept, as finding a metric by its labels costs as much as a rule."""
-    return metrics.EVALUATIONS.labels(rule_id, outcome)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judge:
-    """The production evaluator over serialised traces. `now` gives Unix ns."""
+    """The production evaluator over serialised traces. `now` gives Unix ns, `timer` seconds of any origin.
+
+    `in_force_at` gives the versions that were judged by when the rules log had been read up to an offset.
+    """
 
     rules: Callable[[], Rules]
+    in_force_at: Callable[[int], list[Version]]
     now: Callable[[], int]
+    health: Health = field(default_factory=Health)
+    timer: Callable[[], float] = time.perf_counter
+    _turn: int = 0
 
-    def judge(self, traces_data: bytes, reason: Reason, rules: RuleSet) -> JudgedBytes:
-        """Judge one trace, given as a serialised TracesData with all its spans."""
+    def judge(self, traces_data: bytes, reason: Reason, rules: RuleSet, activity: Activity) -> JudgedBytes:
+        """Judge one trace, a serialised TracesData with all its spans, and add it to the activity."""
         trace = Trace.of(TracesData.FromString(traces_data).resource_spans, cut=reason in _LIMITS)
         now = self.now()
         violations: list[tuple[str, bytes]] = []
-        for verdict in rules.judge(trace):
-            rule_id = verdict.rule.id
-            _counter(rule_id, verdict.outcome).inc()
-            if verdict.mismatches:
-                metrics.MISMATCHES.labels(rule_id).inc(verdict.mismatches)
+        activity.traces += 1
+        for verdict in self._verdicts(trace, rules, activity):
+            rule = verdict.rule
+            if verdict.outcome != "not_applicable" or verdict.mismatches:
+                activity.came(Version(rule.id, rule.version)).count(verdict)
             if verdict.violations:
                 violations += records(trace, verdict, reason, now)
-                metrics.VIOLATIONS.labels(rule_id, verdict.rule.severity).inc(len(verdict.violations))
+                metrics.VIOLATIONS.labels(rule.id, rule.severity).inc(len(verdict.violations))
         return JudgedBytes(len(trace.spans), trace.duplicates, violations)
+
+    def _verdicts(self, trace: Trace, rules: RuleSet, activity: Activity) -> Iterable[Verdict]:
+        """The verdicts of the rules that may apply; on one trace in so many each is timed."""
+        self._turn = (self._turn + 1) % _SAMPLED
+        return rules.judge(trace) if self._turn else self._timed(trace, rules, activity)
+
+    def _timed(self, trace: Trace, rules: RuleSet, activity: Activity) -> Iterator[Verdict]:
+        for compiled in rules.chosen(trace):
+            start = self.timer()
+            verdict = judge(compiled, trace, rules.max_steps)
+            took = (self.timer() - start) * _SAMPLED
+            activity.came(Version(compiled.rule.id, compiled.rule.version)).micros += round(took * 1e6)
+            yield verdict

@@ -1,4 +1,7 @@
-"""Every metric of a worker, each with its meaning. Labels are bounded: never a trace id."""
+"""The metrics of a worker, each with its meaning; those of each rule are in `streams.health`.
+
+Labels are bounded: never a trace id.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -28,8 +31,6 @@ LAST_COMMIT = Gauge("betrace_last_commit_timestamp_seconds", "When a record was 
 
 RULES_LOADED = Gauge("betrace_rules_loaded", "Enabled rules that this process judges by")
 RULES_OFFSET = Gauge("betrace_rules_log_offset", "Offset up to which the rules log has been read")
-EVALUATIONS = Counter("betrace_rule_evaluations", "Verdicts of a rule, by outcome", ["rule_id", "outcome"])
-MISMATCHES = Counter("betrace_rule_type_mismatches", "Comparisons of values that do not compare", ["rule_id"])
 VIOLATIONS = Counter("betrace_violations", "Violations found", ["rule_id", "severity"])
 PUBLISHED = Counter("betrace_violations_published", "Violation records written, by outcome", ["outcome"])
 DETECTION_DELAY = Histogram(

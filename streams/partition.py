@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from streams import metrics
+from streams.activity import Activity, day_of
 from streams.block import Block, Tick
 from streams.clock import Clock
 from streams.config import Limits, Windows
 from streams.crash import CrashPoints
 from streams.group import Due, Group, fragments
 from streams.judge import Judge, Rules
+from streams.ledger import Ledger
 from streams.split import joined
 from streams.state import (
     INDEXED_KEY,
@@ -27,30 +28,11 @@ from streams.state import (
     offset_of,
     trace_key,
 )
+from streams.store import Done, Store
 
 _CHUNK_BYTES = 600_000  # of one `J` value; a broker takes 1 MB
 _BREATH = 200  # traces judged before other tasks may run
 _CACHED_BLOCKS = 64 * 2**20  # bytes of blocks kept parsed while traces are judged
-
-Done = Awaitable[object]
-
-
-class Store(Protocol):
-    """The table of one partition. Writes are durable when the awaitable that they return is done."""
-
-    def get(self, key: bytes) -> bytes | None: ...
-
-    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys from `start` up to `stop`, in order."""
-        ...
-
-    async def write(self, key: bytes, value: bytes | None) -> Done:
-        """Put, or delete with None; returns when it is in RocksDB and on its way to the changelog."""
-        ...
-
-    def write_local(self, key: bytes, value: bytes | None) -> None:
-        """Put or delete in RocksDB alone: for what can be derived."""
-        ...
 
 
 class Step(NamedTuple):
@@ -58,6 +40,7 @@ class Step(NamedTuple):
 
     writes: list[Done]
     violations: list[tuple[str, bytes]]
+    activity: list[tuple[str, bytes]]
 
 
 class Kept(NamedTuple):
@@ -80,6 +63,7 @@ class Partition:
     judge: Judge
     crash: CrashPoints
     state: PartitionState
+    ledger: Ledger
     applied: int = -1  # the last offset that this state holds
     published: int = -1  # the last tick that has been published; who publishes says so
     kept_bytes: int = 0
@@ -91,12 +75,13 @@ class Partition:
         self._cache = BlockCache(self.store)
 
     @classmethod
-    async def open(cls, store: Store, first: int, group: Group, judge: Judge, crash: CrashPoints,
-                   topics: frozenset[str]) -> "Partition":  # fmt: skip
+    async def open(cls, store: Store, number: int, first: int, group: Group, judge: Judge,
+                   crash: CrashPoints, topics: frozenset[str]) -> "Partition":  # fmt: skip
         """Rebuild what was known before the record at offset `first`, the first that is read."""
         kept = store.get(TICK_KEY)
         state = PartitionState.decode(kept, topics) if kept else PartitionState(Clock(topics))
-        partition = cls(store, topics, group.windows, group.limits, group, judge, crash, state)
+        ledger = Ledger(store, state, number, judge.in_force_at, group.windows.tick)
+        partition = cls(store, topics, group.windows, group.limits, group, judge, crash, state, ledger)
         partition.applied = max(state.tick, first - 1)
         await partition._restore()
         return partition
@@ -106,24 +91,29 @@ class Partition:
         key = block_key(offset)
         if offset <= self.applied:
             value = self.store.get(key)
-            return Step([await self.store.write(key, value)] if value else [], [])
+            return Step([await self.store.write(key, value)] if value else [], [], [])
         kept = self._take(offset, data)
         write = await self.store.write(key, kept.encode())
         self.crash.reach("block-written")
         self.applied = offset
-        return Step([write], [])
+        return Step([write], [], [])
 
     async def tick(self, offset: int, data: bytes) -> Step:
         """Advance the clock, judge what is done, forget what may be forgotten."""
         repeated = offset <= self.state.tick
+        self.ledger.begin(offset)
+        if not repeated:
+            await self._hear(Tick.decode(data))
         writes, violations = await self._repeat(offset, repeated)
         if not repeated:
-            await self._advance(offset, Tick.decode(data), writes, violations)
+            await self._advance(offset, writes, violations)
+        rows, activity = self.ledger.take()
+        writes += rows
         if offset == self.state.tick:
             writes.append(await self.store.write(TICK_KEY, self.state.encode()))
             writes += await self._forget()  # after `T`, which knows what the blocks told
         self.crash.reach("tick-written")
-        return Step(writes, violations)
+        return Step(writes, violations, activity)
 
     def find(self, trace_id: bytes) -> tuple[Judged, JudgedTrace] | None:
         """The judgement of a trace that is remembered."""
@@ -174,12 +164,13 @@ class Partition:
 
     # Judging
 
-    async def _advance(
-        self, offset: int, tick: Tick, writes: list[Done], violations: list[tuple[str, bytes]]
-    ) -> None:
+    async def _hear(self, tick: Tick) -> None:
         self.state.clock.hear(tick)
         for source, counts in tick.counts.items():
             self.state.count(source, counts)
+        await self.ledger.tell_if_due(self.state.clock.now)
+
+    async def _advance(self, offset: int, writes: list[Done], violations: list[tuple[str, bytes]]) -> None:
         if not self.state.clock.unknown():
             await self._judge_due(offset, writes, violations)
         self.applied = self.state.tick = offset
@@ -194,11 +185,12 @@ class Partition:
             writes.append(await self.store.write(key, value))
             violations += judged.violations
             if not repeated:
-                self._settle(key, judged, len(value))
+                await self._settle(key, judged, len(value))
         return writes, violations
 
     async def _judge_due(self, offset: int, writes: list[Done], violations: list[tuple[str, bytes]]) -> None:
         rules = self.judge.rules()
+        self.judge.health.judges_by(rules.rules)
         chunk = sum(1 for _ in self.store.scan(judged_key(offset, 0), judged_key(offset + 1, 0)))
         draft = _Draft(self.state.clock.now, rules)
         for number, due in enumerate(list(self.group.due(self.state.clock.now))):
@@ -215,12 +207,14 @@ class Partition:
         judged = draft.judged()
         value = judged.encode()
         write = await self.store.write(key, value)
-        self._settle(key, judged, len(value))
+        await self._settle(key, judged, len(value))
         violations += judged.violations
         return write
 
-    def _settle(self, key: bytes, judged: Judged, size: int) -> None:
+    async def _settle(self, key: bytes, judged: Judged, size: int) -> None:
         """The traces of a judged chunk are in flight no more."""
+        await self.ledger.add(judged.clock, judged.activity)
+        self.judge.health.add(judged.activity, self.judge.now())
         tick, chunk = offset_of(key), int.from_bytes(key[9:], "big")
         for trace in judged.traces:
             self.group.remove(trace.trace_id)
@@ -315,9 +309,13 @@ class _Draft:
     size: int = 0
     traces: list[JudgedTrace] = field(default_factory=list)
     violations: list[tuple[str, bytes]] = field(default_factory=list)
+    activity: Activity = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.activity = Activity(self.rules.offset, day_of(self.clock))
 
     def add(self, due: Due, data: bytes, judge: Judge) -> None:
-        result = judge.judge(data, due.reason, self.rules.rules)
+        result = judge.judge(data, due.reason, self.rules.rules, self.activity)
         self.spans += result.spans
         self.duplicates += result.duplicates
         self.traces.append(JudgedTrace(due.trace_id, due.reason, due.trace.at))
@@ -325,9 +323,7 @@ class _Draft:
         self.size += 24 + len(due.trace.at) + sum(len(text) + 48 for _, text in result.violations)
 
     def judged(self) -> Judged:
-        return Judged(
-            self.clock, self.rules.offset, self.spans, self.duplicates, self.traces, self.violations
-        )
+        return Judged(self.clock, self.spans, self.duplicates, self.traces, self.violations, self.activity)
 
 
 class BlockCache:

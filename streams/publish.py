@@ -8,6 +8,7 @@ from streams import metrics
 from streams.crash import CrashPoints
 from streams.partition import Step
 from streams.producer import Producer
+from streams.topics import Topics
 
 
 @dataclass(slots=True)
@@ -19,7 +20,7 @@ class Publisher:
     """
 
     producer: Producer
-    topic: str
+    topics: Topics
     crash: CrashPoints
     failed: Callable[[BaseException], Awaitable[None]]
     now: Callable[[], int]
@@ -53,16 +54,18 @@ class Publisher:
     async def _leave(self, step: Step, time: float | None, acknowledge: Callable[[], object]) -> None:
         for write in step.writes:
             await write
+        await self._send(self.topics.activity, step.activity)
         if step.violations:
             self.crash.reach("judged-written")
-            sent = [
-                await self.producer.send(self.topic, text, key=key.encode()) for key, text in step.violations
-            ]
-            for future in sent:
-                await future
-            metrics.PUBLISHED.labels("written").inc(len(sent))
+            await self._send(self.topics.violations, step.violations)
+            metrics.PUBLISHED.labels("written").inc(len(step.violations))
             if time is not None:
                 metrics.DETECTION_DELAY.observe(max(0.0, self.now() / 1e9 - time))
             self.crash.reach("published")
         acknowledge()
         metrics.LAST_COMMIT.set(self.now() / 1e9)
+
+    async def _send(self, topic: str, records: list[tuple[str, bytes]]) -> None:
+        """Send records, and wait until all are written."""
+        for future in [await self.producer.send(topic, value, key=key.encode()) for key, value in records]:
+            await future

@@ -12,6 +12,7 @@ from dsl.compile import compile_rule, rule_set
 from dsl.judge import Compiled
 from dsl.rule import Rule
 from streams import metrics
+from streams.activity import Version
 from streams.config import Kafka
 from streams.fold import Change, Fold
 from streams.judge import Rules
@@ -74,8 +75,15 @@ class RulesLog:
 
     def rules(self) -> tuple[Rule, ...]:
         """Rule files, which win, and the log's rules, by id."""
-        logged = {rule.id: rule for rule in self._fold.rules()}
-        return tuple(sorted((logged | self._files).values(), key=lambda rule: rule.id))
+        return self._with_files(self._fold.rules())
+
+    def in_force_at(self, offset: int) -> list[Version]:
+        """The versions in force when the log had been read up to an offset; files count as they are now."""
+        return [Version(r.id, r.version) for r in self._with_files(self._fold.at(offset)) if r.enabled]
+
+    def _with_files(self, logged: Iterable[Rule]) -> tuple[Rule, ...]:
+        rules = {rule.id: rule for rule in logged} | self._files
+        return tuple(sorted(rules.values(), key=lambda rule: rule.id))
 
     def is_file(self, rule_id: str) -> bool:
         """Whether a rule comes from a file, and cannot be changed here."""
@@ -171,10 +179,11 @@ class RulesLog:
         changed = False
         messages = [message for message in consumer.consume(500, timeout=_POLL) if not message.error()]
         for message in messages:
-            accepted = self._fold.add(message.value() or b"")
+            offset = message.offset() or 0
+            accepted = self._fold.add(message.value() or b"", offset)
             changed |= accepted
-            self._outcomes[message.offset() or 0] = accepted
-            self.offset = (message.offset() or 0) + 1
+            self._outcomes[offset] = accepted
+            self.offset = offset + 1
         while len(self._outcomes) > _OUTCOMES:
             self._outcomes.popitem(last=False)
         if messages:

@@ -5,6 +5,7 @@
 | `B` + offset of the block | version, clock when applied (ms), its repeats, the block | when it is applied |
 | `J` + offset of the tick, chunk | version, header, judged traces, violations | when a tick judges |
 | `T` | version, JSON: see `Totals` and `PartitionState` | at the end of every tick |
+| `A` + rule id | JSON: see `activity.Row` | when activity is told |
 | `I` + trace id | where it was judged, where its spans are | beside `J`, in RocksDB alone: rebuilt from `J` |
 
 A write goes to RocksDB and to the changelog; the changelog of a partition is always a prefix of its writes.
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple, get_args
 
+from streams.activity import Activity, Told
 from streams.block import VERSION, Counts, Position, Source, UnknownRecord
 from streams.clock import Clock
 from streams.group import Reason
@@ -83,11 +85,11 @@ class Judged:
     """What a tick judged, or a chunk of it: written before any of it is published."""
 
     clock: int  # ms
-    rules: int  # offset up to which the rules log had been read
     spans: int
     duplicates: int
     traces: list[JudgedTrace]
     violations: list[tuple[str, bytes]]  # id, JSON as published
+    activity: Activity  # what the rules came to
 
     def encode(self) -> bytes:
         """The table value."""
@@ -97,7 +99,7 @@ class Judged:
         head = json.dumps(
             {
                 "clock": self.clock,
-                "rules": self.rules,
+                "activity": self.activity.json(),
                 "spans": self.spans,
                 "duplicates": self.duplicates,
                 "traces": len(traces),
@@ -120,7 +122,8 @@ class Judged:
         for key, size in head["violations"]:
             violations.append((key, value[end : end + size]))
             end += size
-        return cls(head["clock"], head["rules"], head["spans"], head["duplicates"], traces, violations)
+        activity = Activity.of_json(head["activity"])
+        return cls(head["clock"], head["spans"], head["duplicates"], traces, violations, activity)
 
 
 class Where(NamedTuple):
@@ -163,6 +166,8 @@ class PartitionState:
     counted: dict[Source, int] = field(default_factory=dict)  # the next input offset whose counts are wanted
     totals: Totals = field(default_factory=Totals)
     in_flight: int = 0
+    activity: Activity = field(default_factory=Activity)  # gathered, and not told yet
+    told: Told = field(default_factory=Told)
 
     def count(self, source: Source, counts: list[Counts]) -> None:
         """Add what ingest counted; a record that was counted before is not counted again."""
@@ -194,6 +199,8 @@ class PartitionState:
             "counted": [[*source, offset] for source, offset in self.counted.items()],
             "totals": asdict(self.totals),
             "in_flight": self.in_flight,
+            "activity": self.activity.json(),
+            "told": self.told,
         }
         return bytes((VERSION,)) + json.dumps(value, separators=(",", ":")).encode()
 
@@ -210,6 +217,8 @@ class PartitionState:
             {Source(t, p): offset for t, p, offset in kept["counted"]},
             Totals(**kept["totals"]),
             kept["in_flight"],
+            Activity.of_json(kept["activity"]),
+            Told(*kept["told"]),
         )
 
 

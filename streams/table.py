@@ -8,8 +8,8 @@ import faust
 from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
-from streams.partition import Done
 from streams.producer import Producer
+from streams.store import Done
 
 STORE_OPTIONS = {
     "write_buffer_size": 16 * 2**20,
@@ -25,7 +25,7 @@ class Revoked(Exception):
 
 
 class PartitionStore:
-    """The table of one partition, for as long as this worker owns it (`streams.partition.Store`).
+    """The table of one partition, for as long as this worker owns it (`streams.store.Store`).
 
     Faust's own writes need a current event, and log a failed send instead of raising it: so the writes are
     made here, in the order and with the bookkeeping of `faust.tables.base.Collection`.

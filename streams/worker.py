@@ -4,17 +4,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import faust
 from faust.types import TP, EventT
 
 from streams import metrics
+from streams.activity import Version
 from streams.block import TICK, Source
 from streams.config import Config
 from streams.crash import CrashPoints
 from streams.embedded import UNREAD_BYTES
 from streams.group import Group, Load
+from streams.health import Health
 from streams.ingest import DeadLetter, Ingest, Record
 from streams.inputs import Inputs
 from streams.judge import Judge, Rules
@@ -29,6 +31,19 @@ log = logging.getLogger("betrace.worker")
 
 _LINGER = 0.1  # seconds that a record waits for others before its block is sent
 _STALLED = 20.0  # seconds without a move of the clock that say that an input partition has no owner
+
+
+class RulesSource(Protocol):
+    """The rules in force (`streams.rules_log.RulesLog`)."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the rules are known: nothing is judged before."""
+        ...
+
+    def in_force(self) -> Rules: ...
+
+    def in_force_at(self, offset: int) -> list[Version]: ...
 
 
 @dataclass(slots=True)
@@ -75,15 +90,15 @@ class _Sends:
 
 @dataclass(slots=True)
 class Worker:
-    """One worker process. `rules` gives the rules in force once `rules_ready`; `now` is Unix ns."""
+    """One worker process; `now` is Unix ns."""
 
     config: Config
-    rules: Callable[[], Rules]
-    rules_ready: Callable[[], bool]
+    rules: RulesSource
     now: Callable[[], int]
     crash: CrashPoints = field(default_factory=CrashPoints)
     owned: dict[int, Owned] = field(default_factory=dict)
     load: Load = field(default_factory=Load)
+    health: Health = field(default_factory=Health)
     problem: BaseException | None = None
     unread: Unread = field(init=False)
     ingest: Ingest = field(init=False)
@@ -151,7 +166,7 @@ class Worker:
     @property
     def ready(self) -> str | None:
         """None when spans are judged; else what is waited for."""
-        if not self.rules_ready():
+        if not self.rules.ready:
             return "the rules log is being read"
         if not self.owned and not self.inputs.owned:
             return "no partition is assigned, or the state is being recovered"
@@ -229,17 +244,18 @@ class Worker:
 
     async def _open(self, number: int, offset: int) -> "Owned":
         assignment = self._assignment
-        while not self.rules_ready():
+        while not self.rules.ready:
             await asyncio.sleep(0.05)
         store = PartitionStore(self._table, number, self._producer)
         group = Group(self.config.windows, self.config.limits, self.load)
-        judge = Judge(self.rules, self.now)
-        partition = await Partition.open(store, offset, group, judge, self.crash, self.inputs.topics)
+        judge = Judge(self.rules.in_force, self.rules.in_force_at, self.now, self.health)
+        topics = self.inputs.topics
+        partition = await Partition.open(store, number, offset, group, judge, self.crash, topics)
         if assignment != self._assignment:
             group.clear()
             raise Revoked
         names = Topics(self.config.kafka.group)
-        publisher = Publisher(self._producer, names.violations, self.crash, self._fail, self.now)
+        publisher = Publisher(self._producer, names, self.crash, self._fail, self.now)
         publisher.start()
         owned = self.owned[number] = Owned(store, partition, publisher)
         return owned

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dsl.compile import RuleSet, compile_rules
 from dsl.files import load
+from streams.activity import Version, row_key
 from streams.block import Block, Builder, Counts, Position, Source, Tick
 from streams.config import Limits, Windows
 from streams.crash import CrashPoints
@@ -34,6 +35,7 @@ def rules() -> RuleSet:
 
 
 RULES = rules()
+RULE_1 = Version("no-audit", 1)
 
 
 @dataclass
@@ -82,8 +84,8 @@ def tick(time: int, *counts: Counts) -> bytes:
 
 async def opened(table: Table, first: int) -> Partition:
     group = Group(WINDOWS, Limits(), Load())
-    judge = Judge(lambda: Rules(RULES, 0), lambda: 10**18)
-    return await Partition.open(table, first, group, judge, CrashPoints(), frozenset({"spans"}))
+    judge = Judge(lambda: Rules(RULES, 0), lambda _: [RULE_1], lambda: 10**18, timer=lambda: 0.0)
+    return await Partition.open(table, 3, first, group, judge, CrashPoints(), frozenset({"spans"}))
 
 
 async def apply(partition: Partition, offset: int, record: bytes) -> Step:
@@ -185,7 +187,7 @@ def test_blocks_and_judged_ids_are_forgotten_in_time() -> None:
         return table, partition
 
     table, partition = run(work())
-    assert sorted(table.kept) == [b"T", b"i"]
+    assert sorted(table.kept) == [row_key("no-audit"), b"T", b"i"]
     assert partition.kept_bytes == 0
 
 

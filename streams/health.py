@@ -1,0 +1,71 @@
+"""How each rule does, for Prometheus: what it came to, how long it took, when it was evaluated last."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from dsl.compile import RuleSet
+from streams.activity import Activity, Counts
+
+_OUTCOMES: tuple[tuple[str, Callable[[int, Counts], int]], ...] = (
+    ("satisfied", lambda evaluated, c: c.applied - c.violated),
+    ("violated", lambda evaluated, c: c.violated),
+    ("error", lambda evaluated, c: c.errors),
+    ("skipped", lambda evaluated, c: c.skipped),
+    ("not_applicable", lambda evaluated, c: evaluated - c.applied - c.errors - c.skipped),
+)
+
+
+@dataclass(slots=True)
+class Health(Collector):
+    """Counts of the rules that this process judges by; those of a rule that is gone are dropped."""
+
+    _rules: RuleSet | None = None
+    _traces: int = 0
+    _last: float = 0.0
+    _since: dict[str, int] = field(default_factory=dict)  # traces judged when the rule came into force
+    _counts: dict[str, Counts] = field(default_factory=dict)
+
+    def judges_by(self, rules: RuleSet) -> None:
+        """These rules are in force from now on."""
+        if rules is not self._rules:
+            self._rules = rules
+            ids = {rule.id for rule in rules.rules}
+            self._since = {rule_id: self._since.get(rule_id, self._traces) for rule_id in ids}
+            self._counts = {rule_id: self._counts.get(rule_id, Counts()) for rule_id in ids}
+
+    def add(self, activity: Activity, now: int) -> None:
+        """Add what was judged, at `now` (Unix ns)."""
+        self._traces += activity.traces
+        self._last = now / 1e9
+        for version, counts in activity.counts.items():
+            if version.rule_id in self._counts:
+                self._counts[version.rule_id].add(counts)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics now."""
+        verdicts = CounterMetricFamily(
+            "betrace_rule_evaluations", "Verdicts of a rule, by outcome", labels=["rule_id", "outcome"]
+        )
+        mismatches = CounterMetricFamily(
+            "betrace_rule_type_mismatches", "Comparisons of values that do not compare", labels=["rule_id"]
+        )
+        seconds = CounterMetricFamily(
+            "betrace_rule_evaluation_seconds", "Time that a rule took, from samples", labels=["rule_id"]
+        )
+        last = GaugeMetricFamily(
+            "betrace_rule_last_evaluated_timestamp_seconds",
+            "When a trace was judged last",
+            labels=["rule_id"],
+        )
+        for rule_id, counts in self._counts.items():
+            evaluated = self._traces - self._since[rule_id]
+            for outcome, of in _OUTCOMES:
+                verdicts.add_metric([rule_id, outcome], of(evaluated, counts))
+            mismatches.add_metric([rule_id], counts.mismatches)
+            seconds.add_metric([rule_id], counts.micros / 1e6)
+            if evaluated:
+                last.add_metric([rule_id], self._last)
+        yield from (verdicts, mismatches, seconds, last)
