@@ -1,4 +1,4 @@
-"""The violation index: SQLite as a view of the violations topic, which is read again if it is deleted."""
+"""The index: SQLite as a view of the violations and activity topics, read again if it is deleted."""
 
 import heapq
 import json
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.activity import Row, day_of
 from app.query import Query, conditions_of, cursor_of, nanoseconds, statements, words
 
-_VERSION = 2  # of the schema: a file of another one is made anew
+_VERSION = 3  # of the schema: a file of another one is made anew
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS violations (
     id TEXT PRIMARY KEY, detected INTEGER NOT NULL, revision INTEGER NOT NULL, rule_id TEXT NOT NULL,
@@ -28,6 +29,11 @@ CREATE TABLE IF NOT EXISTS hours (
     kind TEXT NOT NULL, status TEXT NOT NULL, mode TEXT NOT NULL, hour INTEGER NOT NULL, value TEXT NOT NULL,
     count INTEGER NOT NULL, PRIMARY KEY (kind, status, mode, hour, value)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS activity (
+    rule_id TEXT NOT NULL, day TEXT NOT NULL, partition INTEGER NOT NULL, version INTEGER NOT NULL,
+    evaluated INTEGER NOT NULL, applied INTEGER NOT NULL, violated INTEGER NOT NULL, errors INTEGER NOT NULL,
+    seconds REAL NOT NULL, PRIMARY KEY (rule_id, day, partition, version)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS offsets (
     topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition)
 );
@@ -40,7 +46,8 @@ CREATE INDEX IF NOT EXISTS by_mode ON violations (mode, detected, id);
 CREATE INDEX IF NOT EXISTS by_complete ON violations (complete, detected, id);
 CREATE INDEX IF NOT EXISTS by_place ON violations (partition, place);
 """
-_TABLES = ("violations", "facets", "hours", "offsets")
+_TABLES = ("violations", "facets", "hours", "activity", "offsets")
+_PUT_ACTIVITY = f"INSERT OR REPLACE INTO activity VALUES ({', '.join('?' * len(Row._fields))})"
 HOUR = 3600 * 10**9  # ns
 
 
@@ -87,7 +94,9 @@ class Index:
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.executescript(_SCHEMA)
 
-    def put(self, records: Iterable[Record], offsets: Mapping[tuple[str, int], int]) -> int:
+    def put(
+        self, records: Iterable[Record], offsets: Mapping[tuple[str, int], int], activity: Iterable[Row] = ()
+    ) -> int:
         """Take in records and note how far was read, all or nothing.
 
         A lower revision changes nothing. Returns how many records were no violations, and passed over.
@@ -98,6 +107,7 @@ class Index:
             for record in records:
                 refused += not writer.put(record)
             writer.finish()
+            connection.executemany(_PUT_ACTIVITY, activity)
             rows = [(topic, partition, following) for (topic, partition), following in offsets.items()]
             connection.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", rows)
         self.changes += 1
@@ -116,7 +126,12 @@ class Index:
                 connection.execute(f"DELETE FROM {table}")
 
     def forget(self, before: int) -> None:
-        """Delete what was detected before that time (ns)."""
+        """Delete what was detected before that time (ns), and what was told of earlier days."""
+        self._forget_violations(before)
+        with self._connection() as connection:
+            connection.execute("DELETE FROM activity WHERE day < ?", (day_of(before),))
+
+    def _forget_violations(self, before: int) -> None:
         with self._connection() as connection:
             writer = _Writer(connection, Counter())
             old = "SELECT id FROM violations INDEXED BY by_time WHERE detected < ?"
@@ -125,14 +140,14 @@ class Index:
             writer.finish()
 
     def keep(self, rows: int) -> None:
-        """Delete the oldest beyond so many."""
+        """Delete the oldest violations beyond so many."""
         with self._connection() as connection:
             last = (
                 "SELECT detected FROM violations INDEXED BY by_time ORDER BY detected DESC LIMIT 1 OFFSET ?"
             )
             found = connection.execute(last, (rows,)).fetchone()
         if found:
-            self.forget(found[0] + 1)
+            self._forget_violations(found[0] + 1)
 
     def find(self, key: str) -> str | None:
         """One violation's JSON."""

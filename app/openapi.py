@@ -109,6 +109,14 @@ _SCHEMAS: Json = {
     "Version": _object(
         {"version": _NUMBER, "at": _or_null(_TEXT), "by": _TEXT, "rule": _or_null(_ref("Rule"))}
     ),
+    "Day": _object(
+        {
+            "day": {"type": "string", "format": "date"},
+            "version": {"type": "integer", "minimum": 1},
+            **dict.fromkeys(("evaluated", "applied", "violated", "errors"), _NUMBER),
+            "seconds": {"type": "number"},
+        }
+    ),
     "Violation": _object(
         {
             "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
@@ -334,6 +342,14 @@ def description() -> Json:
                 parameters=[_ID, _MATCH],
                 errors="403 404 409 412 428 429 503",
             ),
+        },
+        "/api/rules/{id}/activity": {
+            "get": _operation(
+                "Of how many traces a rule has told what, newest day first",
+                _ok(_object({"days": _list(_ref("Day"))})),
+                parameters=[_ID],
+                errors="404",
+            )
         },
         "/api/rules/{id}/versions": {
             "get": _operation("Who changed what, when", _ok(version_list), parameters=[_ID], errors="404")

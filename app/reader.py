@@ -1,4 +1,4 @@
-"""Follows the violations topic into the index, in a thread."""
+"""Follows the violations and activity topics into the index, in a thread."""
 
 import math
 import threading
@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
+from app.activity import rows_of
 from app.index import Index, Record
 from streams.config import Kafka
 from streams.kafka import client_settings
+from streams.topics import Topics
 
 _BATCH = 1000
 _TIMEOUT = 5.0
@@ -19,11 +21,11 @@ _BEHIND = 10.0  # seconds after which it is said that the index is behind
 
 @dataclass(slots=True)
 class Reader:
-    """Follows the topic in a thread; `problem` is None when the index has caught up with it."""
+    """Follows the topics in a thread; `problem` is None when the index has caught up with them."""
 
     index: Index
     kafka: Kafka
-    topic: str
+    topics: Topics
     problem: str | None = "the index has not caught up yet"
     refused: int = 0
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -61,20 +63,23 @@ class Reader:
             consumer.close()
 
     def _assign(self, consumer: Consumer) -> bool:
-        metadata = consumer.list_topics(self.topic, timeout=_TIMEOUT).topics[self.topic]
-        if metadata.error is not None or not metadata.partitions:
-            self.problem = f"the topic {self.topic} does not exist: `betrace topics create` makes it"
-            self._stopping.wait(0.5)
-            return False
-        kept = self.index.offsets(self.topic)
-        ends = {n: _end(consumer, self.topic, n) for n in metadata.partitions}
-        if any(kept.get(n, 0) > end for n, end in ends.items()):
-            self.index.clear()  # the topic was made anew
-            kept = {}
-        consumer.assign(
-            [TopicPartition(self.topic, n, kept.get(n, OFFSET_BEGINNING)) for n in metadata.partitions]
-        )
+        followed: list[TopicPartition] = []
+        for topic in (self.topics.violations, self.topics.activity):
+            metadata = consumer.list_topics(topic, timeout=_TIMEOUT).topics[topic]
+            if metadata.error is not None or not metadata.partitions:
+                self.problem = f"the topic {topic} does not exist: `betrace topics create` makes it"
+                self._stopping.wait(0.5)
+                return False
+            followed += [TopicPartition(topic, number) for number in metadata.partitions]
+        if any(self._next(each, 0) > _end(consumer, each) for each in followed):
+            self.index.clear()  # a topic was made anew
+        for each in followed:
+            each.offset = self._next(each, OFFSET_BEGINNING)
+        consumer.assign(followed)
         return True
+
+    def _next(self, partition: TopicPartition, default: int) -> int:
+        return self.index.offsets(partition.topic).get(partition.partition, default)
 
     def _follow(self, consumer: Consumer) -> None:
         assignment = consumer.assignment()
@@ -82,18 +87,17 @@ class Reader:
             return
         messages = [message for message in consumer.consume(_BATCH, timeout=0.2) if not message.error()]
         if messages:
-            self.refused += self.index.put(map(_record, messages), _following(messages))
+            violations = [message for message in messages if message.topic() == self.topics.violations]
+            told = [message.value() for message in messages if message.topic() == self.topics.activity]
+            self.refused += self.index.put(map(_record, violations), _following(messages), rows_of(told))
         if len(messages) < _BATCH:
             self._look_whether_ready(consumer, assignment)
 
     def _look_whether_ready(self, consumer: Consumer, assignment: Sequence[TopicPartition]) -> None:
-        kept = self.index.offsets(self.topic)
         behind = 0
         for partition in assignment:
-            low, end = consumer.get_watermark_offsets(
-                TopicPartition(self.topic, partition.partition), timeout=_TIMEOUT, cached=False
-            )
-            behind += max(0, end - max(kept.get(partition.partition, low), low))
+            low, end = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT, cached=False)
+            behind += max(0, end - max(self._next(partition, low), low))
         now = time.monotonic()
         self._level = now if not behind else self._level
         if not behind or now - self._level > _BEHIND:
@@ -110,7 +114,5 @@ def _following(messages: Iterable[Message]) -> dict[tuple[str, int], int]:
     return {(str(m.topic()), m.partition() or 0): (m.offset() or 0) + 1 for m in messages}
 
 
-def _end(consumer: Consumer, topic: str, partition: int) -> int:
-    return int(
-        consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT, cached=False)[1]
-    )
+def _end(consumer: Consumer, partition: TopicPartition) -> int:
+    return int(consumer.get_watermark_offsets(partition, timeout=_TIMEOUT, cached=False)[1])

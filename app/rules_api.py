@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.activity import day_json, statement_of
 from app.parameters import known, limit, methods
 from app.problems import Problem
 from app.security import Caller
@@ -99,6 +100,16 @@ async def versions(request: Request) -> Response:
         rule = _existing(request)
         return JSONResponse({"items": [_version(Change(rule.id, rule.version, rule, "file", ""))]})
     return JSONResponse({"items": [_version(change) for change in reversed(changes)]})
+
+
+async def activity(request: Request) -> Response:
+    """Proof of operation: of how many traces the rule has told what, by day and version, newest first."""
+    known(request, ())
+    key = request.path_params["id"]
+    rows = await run_sync(request.app.state.index.rows, *statement_of(key))
+    if not rows and not _source(request).history(key):
+        _existing(request)
+    return JSONResponse({"days": [day_json(row) for row in rows]})
 
 
 async def restore(request: Request) -> Response:
@@ -192,6 +203,7 @@ ROUTES = [
     methods("/api/rules/import", POST=import_rules),
     methods("/api/rules/export", GET=export),
     methods("/api/rules/{id}", GET=one, PUT=replace, DELETE=delete),
+    methods("/api/rules/{id}/activity", GET=activity),
     methods("/api/rules/{id}/versions", GET=versions),
     methods("/api/rules/{id}/versions/{version:int}/restore", POST=restore),
 ]

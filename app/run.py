@@ -121,7 +121,7 @@ def following(config: Config, rules: tuple[Rule, ...]) -> Iterator[RulesLog]:
 @contextmanager
 def indexing(index: Index, config: Config) -> Iterator[Reader]:
     """The index, kept up with its topic until the block ends."""
-    reader = Reader(index, config.kafka, Topics(config.kafka.group).violations)
+    reader = Reader(index, config.kafka, Topics(config.kafka.group))
     reader.start()
     try:
         yield reader

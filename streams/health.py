@@ -18,7 +18,7 @@ _OUTCOMES: tuple[tuple[str, Callable[[int, Counts], int]], ...] = (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # a registry of metrics hashes it
 class Health(Collector):
     """Counts of the rules that this process judges by; those of a rule that is gone are dropped."""
 

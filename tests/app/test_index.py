@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from app.activity import day_json, rows_of, statement_of, sums
 from app.counts import Counts, series
 from app.index import Index, Record
 from app.query import BadCursor, Query, nanoseconds, statements
 from app.reader import Reader
 from streams.config import Kafka
 from streams.embedded import EmbeddedBroker
-from tests.app.violations import record, violation
+from streams.topics import Topics
+from tests.app.violations import activity, record, violation
 
 
 @pytest.fixture
@@ -125,15 +127,19 @@ def test_a_time_keeps_its_nanoseconds() -> None:
 def test_the_index_follows_its_topic_and_is_rebuilt_when_its_file_is_deleted(tmp_path: Path) -> None:
     broker = EmbeddedBroker()
     kafka = Kafka(brokers=tuple(broker.address.split(",")), embedded=True)
-    broker.touch("violations")
+    names = Topics("betrace")
+    broker.touch(names.violations, names.activity)
     producer = Producer({"bootstrap.servers": broker.address})
     for n in range(50):
         key, value, *_ = record(n)
-        producer.produce("violations", value, key=key.encode())
+        producer.produce(names.violations, value, key=key.encode())
+    for partition in range(2):
+        told = activity("2026-01-01", partition, (1, 10, 4))
+        producer.produce(names.activity, told, key=f"a-rule/2026-01-01/{partition}".encode())
     producer.flush()
     for turn in range(2):
         index = Index(tmp_path / f"index-{turn}.sqlite")
-        reader = Reader(index, kafka, "violations")
+        reader = Reader(index, kafka, names)
         reader.start()
         end = time.monotonic() + 30
         while reader.problem and time.monotonic() < end:
@@ -141,7 +147,30 @@ def test_the_index_follows_its_topic_and_is_rebuilt_when_its_file_is_deleted(tmp
         reader.stop()
         assert reader.problem is None
         assert len(found(index)) == 50
-        assert sum(index.offsets("violations").values()) == 50
+        assert sum(index.offsets(names.violations).values()) == 50
+        assert index.rows(*statement_of("a-rule")) == [("2026-01-01", 1, 20, 8, 0, 0, 1.0)]
+
+
+def test_activity_adds_up_over_partitions_and_the_last_record_of_each_counts(index: Index) -> None:
+    told = [
+        activity("2026-01-01", 0, (1, 5, 1)),
+        activity("2026-01-01", 1, (1, 3, 0), (2, 1, 1)),
+        activity("2026-01-01", 0, (1, 7, 2)),
+        activity("2026-01-02", 0, (2, 4, 0)),
+        b"no json",
+        b'{"ruleId": "a-rule"}',
+        None,
+    ]
+    index.put([], {}, rows_of(told))
+    found = [day_json(row) for row in index.rows(*statement_of("a-rule"))]
+    assert [(d["day"], d["version"], d["evaluated"], d["applied"]) for d in found] == [
+        ("2026-01-02", 2, 4, 0),
+        ("2026-01-01", 2, 1, 1),
+        ("2026-01-01", 1, 10, 2),
+    ]
+    assert sums(rows_of(told))["a-rule"][:2] == (15, 3)
+    index.forget(nanoseconds("2026-01-02T00:00:00Z"))
+    assert [row[0] for row in index.rows(*statement_of("a-rule"))] == ["2026-01-02"]
 
 
 def test_labels_controls_words_and_completeness_are_filters_too(index: Index) -> None:

@@ -21,6 +21,15 @@ def violation(number: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def activity(day: str, partition: int, *versions: tuple[int, int, int]) -> bytes:
+    """A record of the activity topic; each version with the traces evaluated and those applied to."""
+    told = [
+        {"version": v, "evaluated": e, "applied": a, "violated": 0, "errors": 0, "seconds": 0.5}
+        for v, e, a in versions
+    ]
+    return json.dumps({"ruleId": "a-rule", "day": day, "partition": partition, "versions": told}).encode()
+
+
 def record(number: int, **changes: Any) -> Record:
     """The record of that violation."""
     made = violation(number, **changes)

@@ -62,6 +62,12 @@ class Api:
             return None
         return True
 
+    def metrics(self) -> str:
+        """What it shows to Prometheus."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
     def violations(self, count: int) -> list[dict[str, Any]]:
         """All open violations, once there are that many: publishing comes after accounting."""
 

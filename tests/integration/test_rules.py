@@ -108,11 +108,13 @@ def test_a_worker_judges_by_a_rule_that_was_made_while_it_ran(betrace: Betrace, 
         betrace.run("produce", str(trace))
         (violation,) = api.violations(1)
         assert (violation["ruleId"], violation["ruleVersion"]) == ("made", 1)
+        days = until("activity is told", lambda: get(f"{api.url}/api/rules/made/activity")["days"] or None)
+        assert [(d["version"], d["evaluated"], d["violated"]) for d in days] == [(1, 1, 1)]
+        assert 'betrace_rule_evaluations_total{outcome="violated",rule_id="made"} 1.0' in worker.metrics()
 
 
 def _offset(worker: Api) -> int:
-    with urllib.request.urlopen(f"{worker.url}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = worker.metrics().splitlines()
     return int(float(next(line for line in lines if line.startswith("betrace_rules_log_offset")).split()[1]))
 
 

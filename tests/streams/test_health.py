@@ -1,5 +1,7 @@
 """The metrics of each rule: counts by outcome, from the traces judged while it was in force."""
 
+from prometheus_client import CollectorRegistry, generate_latest
+
 from dsl.compile import compile_rules
 from dsl.files import load
 from streams.activity import Activity, Counts, Version
@@ -30,6 +32,12 @@ def test_what_a_rule_came_to_is_told_by_outcome() -> None:
     assert found["type_mismatches_total", "a"] == 7
     assert found["evaluation_seconds_total", "a"] == 5
     assert found["last_evaluated_timestamp_seconds", "b"] == 9
+
+
+def test_it_shows_in_a_registry() -> None:
+    registry = CollectorRegistry()
+    registry.register(Health())
+    assert b"betrace_rule_evaluations" in generate_latest(registry)
 
 
 def test_a_new_rule_begins_at_nothing_and_a_rule_that_is_gone_is_dropped() -> None:

@@ -1,0 +1,81 @@
+"""Proof of operation as the API tells it: what each rule came to, by day and version, over all partitions."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+_NS = 10**9
+_SUMS = "SUM(evaluated), SUM(applied), SUM(violated), SUM(errors), SUM(seconds)"
+
+
+class Row(NamedTuple):
+    """What one partition's traces of a day came to by one version of a rule."""
+
+    rule_id: str
+    day: str
+    partition: int
+    version: int
+    evaluated: int
+    applied: int
+    violated: int
+    errors: int
+    seconds: float
+
+
+class Sums(NamedTuple):
+    """What a rule came to, over versions, partitions and days."""
+
+    evaluated: int
+    applied: int
+    seconds: float
+    since: str  # the first of the days
+
+
+def rows_of(values: Iterable[bytes | None]) -> list[Row]:
+    """The rows that records of the activity topic give; what is no such record is passed over."""
+    rows = []
+    for value in values:
+        try:
+            rows += _rows_of(json.loads(value or b"null"))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return rows
+
+
+def _rows_of(told: dict[str, Any]) -> list[Row]:
+    key = str(told["ruleId"]), str(told["day"]), int(told["partition"])
+    return [
+        Row(*key, each["version"], *(each[name] for name in Row._fields[4:])) for each in told["versions"]
+    ]
+
+
+def statement_of(rule_id: str) -> tuple[str, tuple[str]]:
+    """The days of a rule, newest first, and their versions."""
+    text = f"SELECT day, version, {_SUMS} FROM activity WHERE rule_id = ? GROUP BY day, version"
+    return f"{text} ORDER BY day DESC, version DESC", (rule_id,)
+
+
+def day_json(row: Iterable[Any]) -> dict[str, Any]:
+    """A row of `statement_of` as the API shows it."""
+    return dict(zip(("day", "version", *Row._fields[4:]), row, strict=True))
+
+
+def sums(rows: Iterable[Row]) -> dict[str, Sums]:
+    """What each rule came to, of the last row of each rule, day, partition and version."""
+    last = {row[:4]: row for row in rows}
+    found: dict[str, Sums] = {}
+    for row in last.values():
+        before = found.get(row.rule_id, Sums(0, 0, 0.0, row.day))
+        found[row.rule_id] = Sums(
+            before.evaluated + row.evaluated,
+            before.applied + row.applied,
+            before.seconds + row.seconds,
+            min(before.since, row.day),
+        )
+    return found
+
+
+def day_of(time: int) -> str:
+    """The day (UTC) of a time in Unix ns."""
+    return datetime.fromtimestamp(time // _NS, UTC).date().isoformat()
