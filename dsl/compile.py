@@ -29,6 +29,7 @@ class RuleSet:
     max_steps: int
     by_name: dict[str, list[int]] = field(default_factory=dict)
     always: tuple[int, ...] = ()
+    ids: frozenset[str] = frozenset()
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -60,7 +61,8 @@ def rule_set(compiled: Iterable[Compiled], max_steps: int) -> RuleSet:
     for number, each in enumerate(rules):
         for name in each.needs or ():
             by_name.setdefault(name, []).append(number)
-    return RuleSet(rules, max_steps, by_name, tuple(i for i, each in enumerate(rules) if each.needs is None))
+    always = tuple(i for i, each in enumerate(rules) if each.needs is None)
+    return RuleSet(rules, max_steps, by_name, always, frozenset(each.rule.id for each in rules))
 
 
 def compile_rule(rule: Rule) -> Compiled:

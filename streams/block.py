@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from streams.split import Fragment, Prefix
 
-VERSION = 1
+VERSION = 2
 BLOCK = ord("B")
 TICK = ord("T")
 

@@ -48,6 +48,11 @@ class Windows:
     remember: float = 3600.0
 
 
+def ms(seconds: float) -> int:
+    """Whole milliseconds."""
+    return round(seconds * 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on a trace (spans, bytes), on a worker (traces, bytes) and on a rule (steps)."""

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from streams.block import Entry
-from streams.config import Limits, Windows
+from streams.config import Limits, Windows, ms
 from streams.split import NO_PARENT
 
 Reason = Literal["root", "timeout", "span_limit", "size_limit", "memory", "late"]
@@ -44,9 +44,11 @@ class InFlight:
     size: int = 0
     root_at: int | None = None
     full: Reason | None = None
+    before: int | None = None  # spans judged before, if late ones reopened it; `ids` has the late ones alone
 
     @property
     def spans(self) -> int:
+        """In flight: not judged yet."""
         return len(self.ids) // 16
 
     @property
@@ -78,6 +80,7 @@ class Group:
     load: Load
     traces: dict[bytes, InFlight] = field(default_factory=dict)
     spans: int = 0
+    reopened: dict[bytes, int] = field(default_factory=dict)  # traces judged before: the first block of each
     _queue: list[tuple[int, bytes]] = field(default_factory=list)
 
     def add(self, block: int, entry: Entry, time: int) -> bool:
@@ -90,7 +93,7 @@ class Group:
             trace = self.traces[entry.trace_id] = InFlight(time)
             self.load.traces += 1
             self.load.memory += _TRACE_OVERHEAD
-            self._wake(entry.trace_id, time + _ms(self.windows.max_wait))
+            self._wake(entry.trace_id, time + ms(self.windows.max_wait))
         elif trace.full:
             return False
         trace.ids += entry.ids
@@ -100,6 +103,14 @@ class Group:
         self.load.memory += len(entry.ids) + _AT.size
         self._watch(entry, trace, time)
         return True
+
+    def reopen(self, trace_id: bytes, before: int, at: bytes, time: int) -> None:
+        """Take a judged trace in again: `before` spans at `at`; `time` (ms) is the first late span's."""
+        trace = self.traces[trace_id] = InFlight(time, at=at, before=before)
+        self.reopened[trace_id] = min(fragment.block for fragment in fragments(at))
+        self.load.traces += 1
+        self.load.memory += trace.memory
+        self._wake(trace_id, time + ms(self.windows.late_grace))
 
     def due(self, clock: int) -> Iterator[Due]:
         """The traces that are done at `clock`, in an order of their own; `remove` each when it is judged."""
@@ -116,6 +127,7 @@ class Group:
     def remove(self, trace_id: bytes) -> InFlight | None:
         """Forget a judged trace."""
         trace = self.traces.pop(trace_id, None)
+        self.reopened.pop(trace_id, None)
         if trace is not None:
             self.spans -= trace.spans
             self.load.traces -= 1
@@ -128,32 +140,36 @@ class Group:
             self.remove(trace_id)
 
     def _watch(self, entry: Entry, trace: InFlight, time: int) -> None:
-        if trace.root_at is None:
+        if trace.before is not None:
+            pass  # it is judged when its late spans have had their grace
+        elif trace.root_at is None:
             if NO_PARENT in _parents(entry.ids):
                 trace.root_at = time
-                self._wake(entry.trace_id, time + _ms(self.windows.root_grace))
-        elif time >= trace.root_at + _ms(self.windows.root_grace):
+                self._wake(entry.trace_id, time + ms(self.windows.root_grace))
+        elif time >= trace.root_at + ms(self.windows.root_grace):
             # it was not closed when its grace ended: look again
-            self._wake(entry.trace_id, trace.root_at + _ms(self.windows.root_grace))
+            self._wake(entry.trace_id, trace.root_at + ms(self.windows.root_grace))
         trace.full = self._over(trace)
         if trace.full:
             self._wake(entry.trace_id, 0)
 
     def _over(self, trace: InFlight) -> Reason | None:
-        if trace.spans >= self.limits.trace_spans:
+        if trace.spans + (trace.before or 0) >= self.limits.trace_spans:
             return "span_limit"
         return "size_limit" if trace.size >= self.limits.trace_bytes else None
 
     def _reason(self, trace: InFlight, clock: int) -> Reason | None:
         if trace.full:
             return trace.full
+        if trace.before is not None:
+            return "late" if clock >= trace.first + ms(self.windows.late_grace) else None
         if (
             trace.root_at is not None
-            and clock >= trace.root_at + _ms(self.windows.root_grace)
+            and clock >= trace.root_at + ms(self.windows.root_grace)
             and trace.closed()
         ):
             return "root"
-        return "timeout" if clock >= trace.first + _ms(self.windows.max_wait) else None
+        return "timeout" if clock >= trace.first + ms(self.windows.max_wait) else None
 
     def _pressed(self, woken: Iterable[bytes]) -> Iterator[Due]:
         """The oldest traces, as many as the worker holds over its limits."""
@@ -176,7 +192,3 @@ def fragments(packed: bytes) -> Iterator[FragmentAt]:
 
 def _parents(ids: bytes) -> set[bytes]:
     return {ids[i : i + 8] for i in range(8, len(ids), 16)}
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

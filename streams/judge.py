@@ -11,11 +11,10 @@ from dsl.compile import RuleSet
 from dsl.judge import judge
 from dsl.trace import Trace
 from dsl.verdict import Verdict
-from streams import metrics
 from streams.activity import Activity, Version
 from streams.group import Reason
 from streams.health import Health
-from streams.violation import records
+from streams.violation import Found, records
 
 _LIMITS: frozenset[Reason] = frozenset({"span_limit", "size_limit", "memory"})
 _SAMPLED = 16  # traces, of which one is timed
@@ -33,7 +32,8 @@ class JudgedBytes(NamedTuple):
 
     spans: int
     duplicates: int
-    violations: list[tuple[str, bytes]]
+    violations: list[Found]
+    decides: Callable[[str], bool]  # whether it stands against an earlier violation of a rule
 
 
 @dataclass(slots=True)
@@ -52,9 +52,11 @@ class Judge:
 
     def judge(self, traces_data: bytes, reason: Reason, rules: RuleSet, activity: Activity) -> JudgedBytes:
         """Judge one trace, a serialised TracesData with all its spans, and add it to the activity."""
-        trace = Trace.of(TracesData.FromString(traces_data).resource_spans, cut=reason in _LIMITS)
+        cut = reason in _LIMITS
+        trace = Trace.of(TracesData.FromString(traces_data).resource_spans, cut=cut)
         now = self.now()
-        violations: list[tuple[str, bytes]] = []
+        violations: list[Found] = []
+        undecided: set[str] = set()
         activity.traces += 1
         for verdict in self._verdicts(trace, rules, activity):
             rule = verdict.rule
@@ -62,8 +64,14 @@ class Judge:
                 activity.came(Version(rule.id, rule.version)).count(verdict)
             if verdict.violations:
                 violations += records(trace, verdict, reason, now)
-                metrics.VIOLATIONS.labels(rule.id, rule.severity).inc(len(verdict.violations))
-        return JudgedBytes(len(trace.spans), trace.duplicates, violations)
+            if verdict.truncated or verdict.outcome in ("error", "skipped"):
+                undecided.add(rule.id)
+        return JudgedBytes(
+            len(trace.spans),
+            trace.duplicates,
+            violations,
+            lambda rule_id: not cut and rule_id in rules.ids and rule_id not in undecided,
+        )
 
     def _verdicts(self, trace: Trace, rules: RuleSet, activity: Activity) -> Iterable[Verdict]:
         """The verdicts of the rules that may apply; on one trace in so many each is timed."""

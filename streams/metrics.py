@@ -11,7 +11,11 @@ REJECTED = Counter("betrace_spans_rejected", "Spans dead-lettered, by reason", [
 OWN = Counter("betrace_own_spans", "Spans that BeTrace emitted itself, seen on the input and dropped")
 JUDGED = Counter("betrace_spans_judged", "Distinct spans of judged traces")
 DUPLICATES = Counter("betrace_duplicate_spans", "Copies of a span id in a judged trace")
-LATE = Counter("betrace_late_spans", "Spans of traces that were judged before, by outcome", ["outcome"])
+LATE = Counter(
+    "betrace_late_spans",
+    "Spans of traces that were judged before: reopened, or too late (window, evicted, over_limit)",
+    ["outcome"],
+)
 CLOSED = Counter("betrace_traces_closed", "Judged traces, by why then", ["reason"])
 DEAD_LETTERS = Counter("betrace_dead_letter_records", "Records written to the dead-letter topic", ["reason"])
 FUTURE_RECORDS = Counter(
@@ -19,6 +23,10 @@ FUTURE_RECORDS = Counter(
 )
 
 IN_FLIGHT = Gauge("betrace_traces_in_flight", "Traces waiting for more spans")
+RETAINED = Gauge("betrace_traces_retained", "Judged traces that late spans can still reopen")
+RETAINED_CUT = Counter(
+    "betrace_retained_cut_bytes", "Blocks dropped before their late window ended, as too much was retained"
+)
 STATE_BYTES = Gauge("betrace_state_bytes", "Blocks kept, in flight and retained")
 CONSUMER_LAG = Gauge("betrace_kafka_consumer_lag", "Input records not read yet", ["topic", "partition"])
 CLOCK_LAG = Gauge(

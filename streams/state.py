@@ -3,10 +3,10 @@
 | key | value | written |
 | --- | --- | --- |
 | `B` + offset of the block | version, clock when applied (ms), its repeats, the block | when it is applied |
-| `J` + offset of the tick, chunk | version, header, judged traces, violations | when a tick judges |
+| `J` + offset of the tick, chunk | version, header, judged traces, findings | when a tick judges |
 | `T` | version, JSON: see `Totals` and `PartitionState` | at the end of every tick |
 | `A` + rule id | JSON: see `activity.Row` | when activity is told |
-| `I` + trace id | where it was judged, where its spans are | beside `J`, in RocksDB alone: rebuilt from `J` |
+| `I` + trace id | where it was judged last, where its spans are | after `T`, in RocksDB alone: rebuilt |
 
 A write goes to RocksDB and to the changelog; the changelog of a partition is always a prefix of its writes.
 """
@@ -29,8 +29,8 @@ _JUDGED_KEY = struct.Struct(">cQH")
 _KEPT_BLOCK = struct.Struct("<BQI")
 _NUMBER = struct.Struct("<I")
 _JUDGED_HEAD = struct.Struct("<BI")
-_JUDGED_TRACE = struct.Struct("<16sBI")
-_WHERE = struct.Struct("<QH")
+_JUDGED_TRACE = struct.Struct("<16sBQIIII")
+_WHERE = struct.Struct("<QHQIB")
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
@@ -46,9 +46,17 @@ def trace_key(trace_id: bytes) -> bytes:
     return b"I" + trace_id
 
 
+FIRST_TRACE, BEHIND_TRACES = b"I", b"J"
+
+
 def offset_of(key: bytes) -> int:
     """The block's or tick's offset that a `B` or `J` key holds."""
     return int.from_bytes(key[1:9], "big")
+
+
+def chunk_of(key: bytes) -> int:
+    """The chunk that a `J` key holds."""
+    return int.from_bytes(key[9:], "big")
 
 
 class KeptBlock(NamedTuple):
@@ -73,11 +81,32 @@ class KeptBlock(NamedTuple):
 
 
 class JudgedTrace(NamedTuple):
-    """A trace that was judged, why then, and where its spans are (packed `group.FragmentAt`)."""
+    """A trace that was judged, why then, and where its spans are (packed `group.FragmentAt`).
+
+    `first` is the clock (ms) of its first judgement; `spans` are distinct, the others `duplicates`;
+    `findings` says how many of the chunk's findings are its own, in order.
+    """
 
     trace_id: bytes
     reason: Reason
+    first: int
+    spans: int
+    duplicates: int
+    findings: int
     at: bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no more spans."""
+        return self.reason in ("span_limit", "size_limit")
+
+
+class Finding(NamedTuple):
+    """A violation of a judged trace, as JSON: published, or kept as it was published before."""
+
+    id: str
+    value: bytes
+    publish: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +114,40 @@ class Judged:
     """What a tick judged, or a chunk of it: written before any of it is published."""
 
     clock: int  # ms
-    spans: int
+    spans: int  # distinct; of a trace that was judged before, those more than then
     duplicates: int
     traces: list[JudgedTrace]
-    violations: list[tuple[str, bytes]]  # id, JSON as published
+    findings: list[Finding]
     activity: Activity  # what the rules came to
+
+    @property
+    def published(self) -> list[tuple[str, bytes]]:
+        """The violations to publish: id, JSON."""
+        return [(finding.id, finding.value) for finding in self.findings if finding.publish]
+
+    def of(self, trace_id: bytes) -> tuple[JudgedTrace, list[Finding]]:
+        """A trace of this chunk, and its findings."""
+        at = 0
+        for trace in self.traces:
+            if trace.trace_id == trace_id:
+                return trace, self.findings[at : at + trace.findings]
+            at += trace.findings
+        raise LookupError(f"trace {trace_id.hex()} was not judged here")
 
     def encode(self) -> bytes:
         """The table value."""
         traces = b"".join(
-            _JUDGED_TRACE.pack(t.trace_id, _REASONS.index(t.reason), len(t.at)) + t.at for t in self.traces
+            _JUDGED_TRACE.pack(
+                t.trace_id,
+                _REASONS.index(t.reason),
+                t.first,
+                t.spans,
+                t.duplicates,
+                t.findings,
+                len(t.at),
+            )
+            + t.at
+            for t in self.traces
         )
         head = json.dumps(
             {
@@ -103,11 +156,11 @@ class Judged:
                 "spans": self.spans,
                 "duplicates": self.duplicates,
                 "traces": len(traces),
-                "violations": [[key, len(text)] for key, text in self.violations],
+                "findings": [[f.id, len(f.value), int(f.publish)] for f in self.findings],
             },
             separators=(",", ":"),
         ).encode()
-        texts = (text for _, text in self.violations)
+        texts = (finding.value for finding in self.findings)
         return b"".join((_JUDGED_HEAD.pack(VERSION, len(head)), head, traces, *texts))
 
     @classmethod
@@ -118,28 +171,37 @@ class Judged:
         head = json.loads(value[_JUDGED_HEAD.size : at])
         end = at + head["traces"]
         traces = list(_judged_traces(value, at, end))
-        violations = []
-        for key, size in head["violations"]:
-            violations.append((key, value[end : end + size]))
+        findings = []
+        for key, size, publish in head["findings"]:
+            findings.append(Finding(key, value[end : end + size], bool(publish)))
             end += size
         activity = Activity.of_json(head["activity"])
-        return cls(head["clock"], head["spans"], head["duplicates"], traces, violations, activity)
+        return cls(head["clock"], head["spans"], head["duplicates"], traces, findings, activity)
 
 
 class Where(NamedTuple):
-    """The `I` value: in which `J` a trace was judged, and where its spans are."""
+    """The `I` value: in which `J` a trace was judged last, and what a late span of it needs to know."""
 
     tick: int
     chunk: int
+    first: int  # clock (ms) of its first judgement
+    spans: int  # with duplicates
+    full: bool  # it takes no more
     at: bytes
 
+    @classmethod
+    def of(cls, key: bytes, trace: JudgedTrace) -> "Where":
+        """Of a trace that was judged in the `J` of that key."""
+        spans = trace.spans + trace.duplicates
+        return cls(offset_of(key), chunk_of(key), trace.first, spans, trace.full, trace.at)
+
     def encode(self) -> bytes:
-        return _WHERE.pack(self.tick, self.chunk) + self.at
+        return _WHERE.pack(*self[:5]) + self.at
 
     @classmethod
     def decode(cls, value: bytes) -> "Where":
-        tick, chunk = _WHERE.unpack_from(value)
-        return cls(tick, chunk, value[_WHERE.size :])
+        tick, chunk, first, spans, full = _WHERE.unpack_from(value)
+        return cls(tick, chunk, first, spans, bool(full), value[_WHERE.size :])
 
 
 @dataclass(slots=True)
@@ -224,9 +286,11 @@ class PartitionState:
 
 def _judged_traces(value: bytes, at: int, end: int) -> Iterator[JudgedTrace]:
     while at < end:
-        trace_id, reason, size = _JUDGED_TRACE.unpack_from(value, at)
+        trace_id, reason, first, spans, duplicates, findings, size = _JUDGED_TRACE.unpack_from(value, at)
         at += _JUDGED_TRACE.size + size
-        yield JudgedTrace(trace_id, _REASONS[reason], value[at - size : at])
+        yield JudgedTrace(
+            trace_id, _REASONS[reason], first, spans, duplicates, findings, value[at - size : at]
+        )
 
 
 def _check(value: bytes) -> None:

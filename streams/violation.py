@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from dsl.rule import Rule
 from dsl.trace import Span, Trace
@@ -14,9 +14,20 @@ MAX_TEXT = 2048  # characters of a text value or message
 MAX_BYTES = 128 * 1024  # of one violation; a larger one goes without attribute values
 
 
-def records(trace: Trace, verdict: Verdict, reason: str, now: int) -> list[tuple[str, bytes]]:
-    """The violations of a verdict as (id, JSON); `now` in Unix ns is when they were found."""
-    return [(v.id, _encode(violation_json(trace, verdict, v, reason, now))) for v in verdict.violations]
+class Found(NamedTuple):
+    """A violation as it is published, and the rule that found it."""
+
+    id: str
+    value: bytes  # JSON
+    rule: Rule
+
+
+def records(trace: Trace, verdict: Verdict, reason: str, now: int) -> list[Found]:
+    """The violations of a verdict; `now` in Unix ns is when they were found."""
+    return [
+        Found(v.id, encoded(violation_json(trace, verdict, v, reason, now)), verdict.rule)
+        for v in verdict.violations
+    ]
 
 
 def violation_json(
@@ -106,7 +117,8 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _encode(violation: dict[str, Any]) -> bytes:
+def encoded(violation: dict[str, Any]) -> bytes:
+    """As it is published; one that is too large goes without attribute values, and says so."""
     text = json.dumps(violation, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
     if len(text) > MAX_BYTES:
         spans = [span | {"attributes": {}} for span in violation["spans"]]

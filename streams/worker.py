@@ -206,7 +206,9 @@ class Worker:
 
     def _show(self) -> None:
         metrics.IN_FLIGHT.set(self.load.traces)
-        metrics.STATE_BYTES.set(sum(owned.partition.kept_bytes for owned in self.owned.values()))
+        partitions = [owned.partition for owned in self.owned.values()]
+        metrics.STATE_BYTES.set(sum(each.kept.size for each in partitions))
+        metrics.RETAINED.set(sum(each.kept.open_to_late(each.state.clock.now) for each in partitions))
         metrics.CLOCK_STALLED.set(self.stalled())
 
     def stalled(self) -> float:

@@ -6,8 +6,8 @@ from typing import Any
 
 from streams.activity import Activity, Counts, Row, Told, Version, is_due
 from streams.block import Counts as Ingested
+from tests.streams.partitions import Table, apply, block, feed, opened, tick
 from tests.streams.spans import span
-from tests.streams.test_partition import Table, apply, block, feed, opened, tick
 
 DAY = 86_400_000
 

@@ -2,7 +2,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.block import BLOCK, TICK, Block, Builder, Counts, Position, Source, Tick, UnknownRecord, check
+from streams.block import (
+    BLOCK,
+    TICK,
+    VERSION,
+    Block,
+    Builder,
+    Counts,
+    Position,
+    Source,
+    Tick,
+    UnknownRecord,
+    check,
+)
 from streams.split import Fragment, joined, split
 from tests.streams.spans import request, span
 
@@ -59,7 +71,9 @@ def test_a_tick_gives_back_what_was_put_in(
     assert Tick.decode(tick.encode()) == tick
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01", b"\x02B....", b"\x01X", b"{}"])
+@pytest.mark.parametrize(
+    "data", [b"", bytes((VERSION,)), bytes((VERSION - 1,)) + b"B....", bytes((VERSION,)) + b"X", b"{}"]
+)
 def test_a_record_of_another_version_or_kind_is_refused(data: bytes) -> None:
     for kind in (BLOCK, TICK):
         with pytest.raises(UnknownRecord, match="another BeTrace"):

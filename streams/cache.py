@@ -1,0 +1,33 @@
+"""The blocks read last, as traces of one time share blocks."""
+
+from collections import OrderedDict
+
+from streams.block import Block
+from streams.state import KeptBlock, block_key
+from streams.store import Store
+
+_BYTES = 64 * 2**20  # of blocks kept parsed while traces are judged
+
+
+class BlockCache:
+    """Blocks of one partition's table, parsed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._blocks: OrderedDict[int, Block] = OrderedDict()
+        self._size = 0
+
+    def block(self, offset: int) -> Block:
+        """The block at `offset`, which is in the table as long as one of its traces is in flight."""
+        block = self._blocks.get(offset)
+        if block is None:
+            value = self._store.get(block_key(offset))
+            if value is None:
+                raise LookupError(f"the block at offset {offset} is gone though a trace in flight needs it")
+            block = self._blocks[offset] = Block(KeptBlock.decode(value).data)
+            self._size += len(block.data)
+            while self._size > _BYTES and len(self._blocks) > 1:
+                self._size -= len(self._blocks.popitem(last=False)[1].data)
+        else:
+            self._blocks.move_to_end(offset)
+        return block

@@ -1,0 +1,115 @@
+"""How long a partition keeps blocks and judgements, and what it forgets first when there are too many."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from typing import NamedTuple
+
+from streams import metrics
+from streams.config import Limits, Windows, ms
+from streams.state import BEHIND_TRACES, FIRST_TRACE, Judged, Where, chunk_of, offset_of, trace_key
+from streams.store import Done, Store
+
+_SWEPT = 1000  # index entries looked at in a tick, after a restart
+
+
+class Kept(NamedTuple):
+    """A block or judged chunk that is to be deleted when the clock has passed `until` (ms)."""
+
+    until: int
+    key: bytes
+    size: int
+    traces: int = 0  # judged
+
+
+@dataclass(slots=True)
+class Retention:
+    """The blocks and judged chunks in the table of one partition, oldest first."""
+
+    store: Store
+    windows: Windows
+    limits: Limits
+    size: int = 0  # bytes
+    _blocks: deque[Kept] = field(default_factory=deque)
+    _judged: deque[Kept] = field(default_factory=deque)
+    _sweep: bytes = FIRST_TRACE  # index entries before are known to be of judgements that are kept
+
+    def block(self, key: bytes, last: int, size: int) -> None:
+        """Keep a block whose last spans came at `last` (ms), as long as late ones can need it."""
+        self._keep(self._blocks, Kept(last + self._needed(), key, size))
+
+    def judged(self, key: bytes, judged: Judged, size: int) -> None:
+        """Keep a judged chunk."""
+        kept = Kept(judged.clock + ms(self.windows.remember), key, size, len(judged.traces))
+        self._keep(self._judged, kept)
+
+    def open_to_late(self, now: int) -> int:
+        """How many judgements are within their late window at the clock `now` (ms)."""
+        since = now + ms(self.windows.remember - self.windows.late_window)
+        within = takewhile(lambda kept: kept.until >= since, reversed(self._judged))
+        return sum(kept.traces for kept in within)
+
+    def first_block(self) -> int:
+        """The offset of the oldest block that is kept: all later ones are there too."""
+        return offset_of(self._blocks[0].key) if self._blocks else 2**64
+
+    async def forget(self, now: int, needed: int, published: int) -> list[Done]:
+        """Delete what may go at the clock `now` (ms).
+
+        Blocks from the offset `needed` on are wanted for traces that late spans reopened; judgements of ticks
+        after `published` have not left yet.
+        """
+        writes = []
+        while self._blocks and offset_of(self._blocks[0].key) < needed and self._may_go(now):
+            writes.append(await self._delete(self._blocks.popleft()))
+        while self._judged and self._judged[0].until < now and offset_of(self._judged[0].key) <= published:
+            kept = self._judged.popleft()
+            self._unindex(kept.key)
+            writes.append(await self._delete(kept))
+        self._sweep_index()
+        return writes
+
+    def _needed(self) -> int:
+        """How long a block can be needed: until its last trace is judged, then while late spans reopen it."""
+        windows = self.windows
+        return ms(windows.max_wait + windows.late_window + windows.late_grace + windows.tick)
+
+    def _may_go(self, now: int) -> bool:
+        """Whether the oldest block is past its time, or over the limit and of no trace in flight."""
+        kept = self._blocks[0]
+        if kept.until < now:
+            return True
+        came = kept.until - self._needed()
+        cut = self.size > self.limits.retained_bytes and came < now - ms(
+            self.windows.max_wait + self.windows.tick
+        )
+        if cut:
+            metrics.RETAINED_CUT.inc(kept.size)
+        return cut
+
+    def _keep(self, queue: deque[Kept], kept: Kept) -> None:
+        queue.append(kept)
+        self.size += kept.size
+
+    async def _delete(self, kept: Kept) -> Done:
+        self.size -= kept.size
+        return await self.store.write(kept.key, None)
+
+    def _unindex(self, key: bytes) -> None:
+        """Forget where the traces of a judged chunk were judged, unless they were judged again since."""
+        place = offset_of(key), chunk_of(key)
+        for trace in Judged.decode(self.store.get(key) or b"").traces:
+            value = self.store.get(trace_key(trace.trace_id))
+            if value and Where.decode(value)[:2] == place:
+                self.store.write_local(trace_key(trace.trace_id), None)
+
+    def _sweep_index(self) -> None:
+        """After a restart, delete index entries whose judgement went while another worker owned this."""
+        if self._sweep >= BEHIND_TRACES:
+            return
+        oldest = offset_of(self._judged[0].key) if self._judged else 2**64
+        found = list(islice(self.store.scan(self._sweep, BEHIND_TRACES), _SWEPT))
+        for key, value in found:
+            if Where.decode(value).tick < oldest:
+                self.store.write_local(key, None)
+        self._sweep = found[-1][0] + b"\0" if len(found) == _SWEPT else BEHIND_TRACES
