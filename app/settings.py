@@ -125,7 +125,7 @@ class WorkerSettings(_Group):
         200_000, ge=1, description="traces in flight; beyond, the oldest are judged early"
     )
     max_memory: Bytes = Field(
-        2**30, ge=2**20, description="memory for traces in flight; beyond, the oldest are judged"
+        2**30, ge=512 * 2**20, description="memory of a worker; beyond, the oldest traces are judged early"
     )
     max_retained_bytes: Bytes = Field(4 * 2**30, ge=2**20, description="blocks kept in RocksDB, a partition")
     crash_at: str | None = Field(

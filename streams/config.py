@@ -48,6 +48,9 @@ class Windows:
     remember: float = 3600.0
 
 
+PROCESS_MEMORY = 352 * 2**20  # of a worker beside its index of traces: interpreter, buffers, caches
+
+
 def ms(seconds: float) -> int:
     """Whole milliseconds."""
     return round(seconds * 1000)
@@ -60,10 +63,15 @@ class Limits:
     trace_spans: int = 10_000
     trace_bytes: int = 20 * 2**20
     traces: int = 200_000
-    memory: int = 2**30
+    memory: int = 2**30  # of the process
     retained_bytes: int = 4 * 2**30
     rule_steps: int = 1_000_000
     block_bytes: int = 900_000
+
+    @property
+    def index_memory(self) -> int:
+        """What is left of the process's memory for the index of traces in flight."""
+        return max(self.memory - PROCESS_MEMORY, self.memory // 8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,10 @@ class Load:
     traces: int = 0
     memory: int = 0
 
+    def over(self, limits: Limits) -> bool:
+        """Whether it is more than it may be: the oldest traces are judged at the next tick."""
+        return self.traces > limits.traces or self.memory > limits.index_memory
+
 
 @dataclass(slots=True)
 class Group:
@@ -172,14 +176,20 @@ class Group:
         return "timeout" if clock >= trace.first + ms(self.windows.max_wait) else None
 
     def _pressed(self, woken: Iterable[bytes]) -> Iterator[Due]:
-        """The oldest traces, as many as the worker holds over its limits."""
+        """This partition's share of what the worker holds over its limits, the oldest traces first.
+
+        One that late spans reopened is judged with those that have come: more of them reopen it again.
+        """
         over = self.load.traces - self.limits.traces
-        if self.load.memory > self.limits.memory:
-            over = max(over, len(self.traces) // 10 + 1)
+        if self.load.memory > self.limits.index_memory:
+            over = max(over, self.load.traces // 10 + 1)
+        if over <= 0:
+            return
+        share = -(-over * len(self.traces) // self.load.traces)
         done = set(woken)
-        for trace_id, trace in list(islice(self.traces.items(), max(over, 0))):
+        for trace_id, trace in list(islice(self.traces.items(), share)):
             if trace_id not in done:
-                yield Due(trace_id, "memory", trace)
+                yield Due(trace_id, "memory" if trace.before is None else "late", trace)
 
     def _wake(self, trace_id: bytes, time: int) -> None:
         heapq.heappush(self._queue, (time, trace_id))

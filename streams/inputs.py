@@ -10,7 +10,7 @@ from faust.types import TP
 from streams import metrics
 from streams.admin import partition_counts
 from streams.block import Counts, Source, Tick
-from streams.config import Config
+from streams.config import Config, ms
 from streams.ingest import Ingest, Progress
 from streams.producer import Producer
 from streams.topics import Topics
@@ -53,10 +53,11 @@ class Inputs:
         found = await asyncio.to_thread(partition_counts, self.config.kafka)
         self._partitions = {topic: found[topic] for topic in self.topics if topic in found}
 
-    async def tick(self, slowest: int | None) -> None:
+    async def tick(self, slowest: int | None, crowded: bool = False) -> None:
         """Tell every group partition how far the input partitions of this worker are.
 
-        `slowest` is the least watermark (ms) of any input partition that this worker has heard of.
+        `slowest` is the least watermark (ms) of any input partition that this worker has heard of. `crowded`
+        says that state is full and cannot be judged yet: nothing more is read.
         """
         await self.look()
         sources = [Source(tp.topic, tp.partition) for tp in sorted(self.owned)]
@@ -67,7 +68,7 @@ class Inputs:
         watermarks = {source: await self._watermark(source, asked, ends[source]) for source in sources}
         if assignment != self._assignment:
             return
-        self._align(watermarks, slowest)
+        self._align(watermarks, slowest, crowded)
         self._show(watermarks, ends)
         await self._tell(watermarks)
 
@@ -109,11 +110,11 @@ class Inputs:
             progress.time, progress.asked = max(progress.time, when), None
         return progress.time
 
-    def _align(self, watermarks: Watermarks, slowest: int | None) -> None:
-        """Pause the input partitions that run more than `max_wait` ahead of the slowest one."""
-        if slowest is None:
+    def _align(self, watermarks: Watermarks, slowest: int | None, crowded: bool) -> None:
+        """Pause the partitions that run more than `max_wait` ahead of the slowest one; all if crowded."""
+        if slowest is None and not crowded:
             return
-        limit = slowest + round(self.config.windows.max_wait * 1000)
+        limit = -1 if crowded else (slowest or 0) + ms(self.config.windows.max_wait)
         ahead = frozenset(TP(*source) for source, time in watermarks.items() if time > limit)
         if ahead - self._paused:
             self.consumer().pause_partitions(ahead - self._paused)

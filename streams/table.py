@@ -11,13 +11,20 @@ from faust.types import TP
 from streams.producer import Producer
 from streams.store import Done
 
-STORE_OPTIONS = {
-    "write_buffer_size": 16 * 2**20,
-    "max_write_buffer_number": 2,
-    "block_cache_size": 32 * 2**20,
-    "max_open_files": 256,
-    "driver": "rocksdict",
-}
+RECOVERED_AT_ONCE = 32  # changelog records, of up to a block each
+_MEMORY = 128 * 2**20  # bytes of caches, and as many of write buffers, over all partitions
+
+
+def store_options(partitions: int) -> dict[str, Any]:
+    """RocksDB's options for each partition, so that all of them together stay in bounds."""
+    share = _MEMORY // partitions
+    return {
+        "write_buffer_size": max(2**20, share // 2),
+        "max_write_buffer_number": 2,
+        "block_cache_size": max(2**20, share),
+        "max_open_files": 256,
+        "driver": "rocksdict",
+    }
 
 
 class Revoked(Exception):

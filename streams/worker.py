@@ -23,7 +23,7 @@ from streams.judge import Judge, Rules
 from streams.partition import Partition
 from streams.producer import Producer
 from streams.publish import Publisher
-from streams.table import STORE_OPTIONS, PartitionStore, Revoked
+from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
 from streams.topics import Topics
 from streams.transport import faust_app
 
@@ -132,7 +132,8 @@ class Worker:
             key_type=bytes,
             value_type=bytes,
             partitions=self.config.kafka.partitions,
-            options=dict(STORE_OPTIONS),
+            recovery_buffer_size=RECOVERED_AT_ONCE,
+            options=store_options(self.config.kafka.partitions),
         )
         inputs = self.app.topic(*encodings, key_serializer="raw", value_serializer="raw", allow_empty=True)
         spans = self.app.topic(names.spans, key_serializer="raw", value_serializer="raw")
@@ -201,7 +202,8 @@ class Worker:
     async def _tick(self) -> None:
         clocks = [owned.partition.state.clock for owned in self.owned.values()]
         known = [slowest[1] for clock in clocks if (slowest := clock.slowest())]
-        await self.inputs.tick(min(known, default=None))
+        waiting = len(known) < len(clocks)  # nothing is judged before every input partition was heard of
+        await self.inputs.tick(min(known, default=None), waiting and self.load.over(self.config.limits))
         self._show()
 
     def _show(self) -> None:

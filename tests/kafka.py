@@ -49,6 +49,7 @@ class Kafka:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.port, self._controller = _free_ports(2)
         self.address = f"127.0.0.1:{self.port}"
         self._jars = subprocess.run([_SCRIPT], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()

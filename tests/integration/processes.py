@@ -24,15 +24,15 @@ _LOOK = 0.2  # seconds between two looks at a condition
 T = TypeVar("T")
 
 
-def until(what: str, look: Callable[[], T | None]) -> T:
-    """Wait until `look` gives something; AssertionError says what did not come true."""
-    end = time.monotonic() + _PATIENCE
+def until(what: str, look: Callable[[], T | None], patience: float = _PATIENCE) -> T:
+    """Wait until `look` gives something; AssertionError says what did not come true in so many seconds."""
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         found = look()
         if found is not None:
             return found
         time.sleep(_LOOK)
-    raise AssertionError(f"{what} did not come true in {_PATIENCE:.0f} s")
+    raise AssertionError(f"{what} did not come true in {patience:.0f} s")
 
 
 def free_port() -> int:

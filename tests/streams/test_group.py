@@ -79,6 +79,28 @@ def test_over_the_workers_limit_the_oldest_traces_are_done() -> None:
     assert due(traces, 1000) == [(5, "memory"), (7, "memory")]
 
 
+def test_over_the_workers_limit_each_group_gives_its_share() -> None:
+    load, limits = Load(), replace(Limits(), traces=3)
+    one, two = Group(WINDOWS, limits, load), Group(WINDOWS, limits, load)
+    for trace in range(3):
+        one.add(0, entry(1 + trace, (2, 1)), 1000)
+        two.add(0, entry(11 + trace, (2, 1)), 1000)
+    assert due(one, 1000) == [(1, "memory"), (2, "memory")]
+    assert due(two, 1000) == [(11, "memory")]
+
+
+def test_over_the_workers_limit_a_reopened_trace_is_judged_with_the_late_spans_that_came() -> None:
+    traces = group(replace(Limits(), traces=0))
+    traces.reopen((1).to_bytes(16, "big"), 5, entry_at(3), 1000)
+    traces.add(4, entry(1, (2, 1)), 1000)
+    assert due(traces, 1000) == [(1, "late")]
+
+
+def entry_at(block: int) -> bytes:
+    """A packed place in a block."""
+    return block.to_bytes(8, "little") + bytes(4)
+
+
 def test_a_group_knows_where_its_spans_are_and_forgets_it_all() -> None:
     traces = group()
     traces.add(10, entry(1, (1, 0), at=4), 1000)
