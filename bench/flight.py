@@ -35,14 +35,16 @@ class Flying:
 
     def traces(self) -> int:
         """Traces in flight as the metrics say; 0 while it does not answer."""
+        return int(self.metric("betrace_traces_in_flight"))
+
+    def metric(self, name: str) -> float:
+        """The value of a metric without labels; 0 while the worker does not answer."""
         try:
             with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=5) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return 0
-        return int(
-            float(next(each for each in lines if each.startswith("betrace_traces_in_flight")).split()[1])
-        )
+        return float(next(each for each in lines if each.startswith(f"{name} ")).split()[1])
 
     def holds(self, traces: int) -> float:
         """Wait until that many are in flight; seconds since the start."""
