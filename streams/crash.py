@@ -5,11 +5,14 @@ import signal
 from dataclasses import dataclass
 
 POINTS = (
-    "blocks-sent",  # ingest: blocks acknowledged, input not
+    "blocks-sent",  # ingest: blocks acknowledged, nothing told of them
+    "ticks-sent",  # ingest: their counts told in ticks, input not acknowledged
+    "restored",  # group: state rebuilt, no record applied yet
     "block-written",  # group: block in RocksDB and on its way to the changelog
     "judged-written",  # evaluate: verdicts in the changelog, nothing published
     "published",  # publish: violations acknowledged, the tick not
-    "tick-written",  # group: the tick's state in RocksDB, its event not acknowledged
+    "state-written",  # group: the tick's state in RocksDB, where its traces were judged is not
+    "tick-written",  # group: all of the tick in RocksDB, its event not acknowledged
 )
 
 

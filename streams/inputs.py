@@ -11,6 +11,7 @@ from streams import metrics
 from streams.admin import partition_counts
 from streams.block import Counts, Source, Tick
 from streams.config import Config, ms
+from streams.crash import CrashPoints
 from streams.ingest import Ingest, Progress
 from streams.producer import Producer
 from streams.topics import Topics
@@ -29,6 +30,7 @@ class Inputs:
     producer: Producer
     consumer: Callable[[], Any]
     now: Callable[[], int]
+    crash: CrashPoints
     topics: frozenset[str] = frozenset()
     owned: frozenset[TP] = frozenset()
     _assignment: int = 0  # how many assignments there were
@@ -81,6 +83,8 @@ class Inputs:
         partitions = range(self.config.kafka.partitions)
         for future in [await self._send(number, watermarks, told) for number in partitions]:
             await future
+        if flushed:
+            self.crash.reach("ticks-sent")
         for record in flushed:
             record.acknowledge()
 

@@ -75,6 +75,7 @@ class Partition:
         )
         partition.applied = max(state.tick, first - 1)
         await partition._restore()
+        crash.reach("restored")
         return partition
 
     async def block(self, offset: int, data: bytes) -> Step:
@@ -102,6 +103,7 @@ class Partition:
         writes += rows
         if offset == self.state.tick:
             writes.append(await self.store.write(TICK_KEY, self.state.encode()))
+            self.crash.reach("state-written")
             self._index()
             writes += await self._forget()  # after `T`, which knows what the blocks told
         self.crash.reach("tick-written")

@@ -125,7 +125,7 @@ class Worker:
         )
         self.app = faust_app(self.config)
         self.inputs = Inputs(
-            self.config, self.ingest, self._producer, lambda: self.app.consumer, self._now_ms
+            self.config, self.ingest, self._producer, lambda: self.app.consumer, self._now_ms, self.crash
         )
         self._table = self.app.Table(
             "state",
