@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -27,8 +28,8 @@ _SETTINGS = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=CONTROLLER://127.0.0.1:{controller},PLAINTEXT://127.0.0.1:{port}{more_listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more_advertised}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 offsets.topic.replication.factor=1
@@ -44,13 +45,31 @@ message.max.bytes=16777216
 """
 
 
+@dataclass(frozen=True)
+class Listener:
+    """One more way in: the protocol's name and a port on localhost."""
+
+    protocol: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Security:
+    """What a broker is started with beside the plain listener: settings, and options of its storage tool."""
+
+    listeners: tuple[Listener, ...] = ()
+    settings: str = ""
+    format: tuple[str, ...] = ()
+
+
 class Kafka:
     """One broker with its own folder; `stop` and `start` keep the data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, security: Security = Security()) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.port, self._controller = _free_ports(2)
+        self._security = security
+        self.port, self._controller = free_ports(2)
         self.address = f"127.0.0.1:{self.port}"
         self._jars = subprocess.run([_SCRIPT], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,10 +100,19 @@ class Kafka:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _format(self) -> None:
-        settings = _SETTINGS.format(port=self.port, controller=self._controller, data=self.folder / "data")
-        (self.folder / "server.properties").write_text(settings)
+        more = self._security.listeners
+        settings = _SETTINGS.format(
+            port=self.port,
+            controller=self._controller,
+            data=self.folder / "data",
+            more_listeners="".join(f",{each.protocol}://127.0.0.1:{each.port}" for each in more),
+            more_advertised="".join(f",{each.protocol}://localhost:{each.port}" for each in more),
+        )
+        (self.folder / "server.properties").write_text(settings + self._security.settings)
         name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = self._java("kafka.tools.StorageTool", "format", "-t", f"x{name[1:]}", "-c")
+        command = self._java(
+            "kafka.tools.StorageTool", "format", "-t", f"x{name[1:]}", *self._security.format, "-c"
+        )
         subprocess.run(command, check=True, capture_output=True)
 
     def _java(self, main: str, *arguments: str) -> list[str]:
@@ -105,7 +133,8 @@ def create_topic(address: str, name: str, partitions: int) -> None:
     client.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on, and that no client is given."""
     return list(itertools.islice(filter(_is_free, random.sample(_PORTS, len(_PORTS))), count))
 
 
