@@ -12,6 +12,7 @@ from app.activity import rows_of
 from app.index import Index, Record
 from streams.config import Kafka
 from streams.kafka import client_settings
+from streams.reach import Heard, why
 from streams.topics import Topics
 
 _BATCH = 1000
@@ -44,10 +45,12 @@ class Reader:
             self._thread.join(10)
 
     def _run(self) -> None:
+        heard = Heard()
         consumer = Consumer(
             client_settings(
                 self.kafka,
                 **{"group.id": f"{self.kafka.group}-index", "enable.auto.commit": False, "log_level": 0},
+                error_cb=heard,
             )
         )
         try:
@@ -56,8 +59,10 @@ class Reader:
                 try:
                     assigned = assigned or self._assign(consumer)
                     self._follow(consumer)
-                except KafkaException as problem:
-                    self.problem = f"Kafka does not answer: {problem.args[0].str()}"
+                except KafkaException:
+                    if not assigned:
+                        consumer.poll(0)  # else nothing has it say what it met
+                    self.problem = why(self.kafka, heard).text
                     self._stopping.wait(0.5)
         finally:
             consumer.close()

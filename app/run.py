@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -16,13 +17,16 @@ from app.index import Index
 from app.reader import Reader
 from app.rule_files import read_rules
 from app.security import Access, read_tokens
-from app.serve import Tls, bind, serve
+from app.serve import bind, serve
 from app.settings import Settings
 from dsl.rule import Rule
-from streams.admin import TopicError, verify
+from streams.admin import TopicError, check_login, verify
 from streams.config import Config
 from streams.crash import CrashPoints
+from streams.kafka import TALKATIVE
+from streams.reach import Unreachable
 from streams.rules_log import RulesLog
+from streams.tls import BadFile, server_context
 from streams.topics import Topics
 from streams.worker import Worker
 
@@ -42,18 +46,24 @@ def run_worker(settings: Settings) -> None:
             crash = CrashPoints(settings.worker.crash_at)
             worker = Worker(config, log, clock.now, crash)
             REGISTRY.register(worker.health)
-            async with beside(serve(worker_application(lambda: worker.ready), listener, stop)):
+            waiting = worker_application(lambda: log.problem or worker.ready)
+            async with beside(serve(waiting, listener, stop)):
                 await worker.run(stop)
 
     until_told(work, settings.log.level)
 
 
 def run_api(settings: Settings) -> None:
-    """Serve the API until told to stop; UserError when it cannot start."""
+    """Serve the API until told to stop; UserError when it cannot start.
+
+    A Kafka that is away is waited for, one that refuses the login or the certificate is not.
+    """
     config = settings.config()
     rules = read_rules(config.rule_files)
     listener = bind(settings.api.listen)
     access, tls = api_access(settings), api_tls(settings)
+    with told():
+        check_login(config.kafka)
     index = Index(settings.api.index or config.data_dir / "violations.sqlite")
 
     async def work(stop: asyncio.Event) -> None:
@@ -76,10 +86,15 @@ def api_access(settings: Settings) -> Access:
     return Access(tokens, api.trust_user_header)
 
 
-def api_tls(settings: Settings) -> Tls | None:
-    """The certificate that the API shows, if any."""
+def api_tls(settings: Settings) -> ssl.SSLContext | None:
+    """The certificate that the API shows, if any; UserError for files that cannot be used."""
     tls = settings.api.tls
-    return Tls(tls.cert_file, tls.key_file) if tls.cert_file and tls.key_file else None
+    if tls.cert_file is None or tls.key_file is None:
+        return None
+    try:
+        return server_context("api.tls", tls.cert_file, tls.key_file)
+    except BadFile as problem:
+        raise UserError(str(problem)) from None
 
 
 @contextmanager
@@ -87,13 +102,14 @@ def told() -> Iterator[None]:
     """What is wrong with Kafka or its topics, as a UserError."""
     try:
         yield
-    except TopicError as problem:
+    except (TopicError, Unreachable) as problem:
         raise UserError(str(problem)) from None
 
 
 def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level: str) -> None:
     """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError."""
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger(TALKATIVE).setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -103,7 +119,7 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level
 
     try:
         asyncio.run(main())
-    except (OSError, ValueError, LookupError) as problem:
+    except (OSError, ValueError, LookupError, TopicError, Unreachable) as problem:
         raise UserError(f"stopped: {type(problem).__name__}: {problem}") from problem
 
 

@@ -78,8 +78,12 @@ def read_tokens(file: Path) -> dict[str, Token]:
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
         tokens = TypeAdapter(dict[str, Token]).validate_python(found or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise UserError(f"the tokens file {file} cannot be read: {type(problem).__name__}") from None
+    except OSError as problem:
+        raise UserError(f"the tokens file {file} cannot be read: {problem.strerror}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as problem:
+        where = getattr(problem, "problem_mark", None)
+        at = f" at line {where.line + 1}" if where else ""
+        raise UserError(f"the tokens file {file} is no YAML{at}: it holds `name: {{sha256, role}}`") from None
     except ValidationError as problem:
         wrong = ", ".join(".".join(map(str, each["loc"])) for each in problem.errors())
         raise UserError(

@@ -3,8 +3,6 @@
 import asyncio
 import socket
 import ssl
-from pathlib import Path
-from typing import NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -33,17 +31,10 @@ def bind(address: str) -> socket.socket:
     return listener
 
 
-class Tls(NamedTuple):
-    """Files of a certificate chain and its key."""
-
-    cert: Path
-    key: Path
-
-
 async def serve(
-    application: Starlette, listener: socket.socket, stop: asyncio.Event, tls: Tls | None = None
+    application: Starlette, listener: socket.socket, stop: asyncio.Event, tls: ssl.SSLContext | None = None
 ) -> None:
-    """Answer requests until `stop` is set; UserError for a certificate that cannot be used."""
+    """Answer requests until `stop` is set, with TLS if there is a context for it."""
     config = uvicorn.Config(
         application,
         log_level="error",
@@ -51,13 +42,8 @@ async def serve(
         lifespan="off",
         server_header=False,
         timeout_keep_alive=30,
-        ssl_certfile=tls.cert if tls else None,
-        ssl_keyfile=tls.key if tls else None,
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
     )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as problem:
-        raise UserError(f"the API's certificate or key cannot be used: {problem}") from None
     server = _Server(config)
     serving = asyncio.create_task(server._serve([listener]))
     try:

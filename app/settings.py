@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from app.errors import UserError
 from streams.config import Config, InputTopic, Kafka, Limits, Mechanism, Protocol, Windows
+from streams.kafka import ssl_context
+from streams.tls import BadFile
 
 PREFIX = "BETRACE_"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -190,6 +192,8 @@ class Settings(_Group):
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
         sasl = self.kafka.security.protocol.startswith("SASL")
+        tls = self.kafka.tls
+        secured = self.kafka.security.protocol.endswith("SSL")
         checks = (
             (self.trace.root_grace <= self.trace.max_wait, "trace.root_grace is longer than trace.max_wait"),
             (self.trace.tick <= self.trace.root_grace, "trace.tick is longer than trace.root_grace"),
@@ -197,10 +201,15 @@ class Settings(_Group):
                 sasl == (self.kafka.sasl.mechanism is not None),
                 "kafka.sasl.mechanism goes with a SASL protocol",
             ),
+            (not sasl or self.kafka.sasl.username, "a SASL protocol needs kafka.sasl.username"),
             (not sasl or self.kafka.sasl.password_file, "a SASL protocol needs kafka.sasl.password_file"),
             (
-                not self.kafka.tls.cert_file or self.kafka.tls.key_file,
-                "kafka.tls.cert_file needs kafka.tls.key_file",
+                (tls.cert_file is None) == (tls.key_file is None),
+                "kafka.tls.cert_file and kafka.tls.key_file go together",
+            ),
+            (
+                secured or not (tls.ca_file or tls.cert_file),
+                "kafka.tls.* goes with kafka.security.protocol SSL or SASL_SSL",
             ),
             (
                 self.api.listen.startswith(_LOOPBACK) or self.api.tokens_file,
@@ -245,7 +254,7 @@ class Settings(_Group):
 
     def _kafka(self) -> Kafka:
         kafka = self.kafka
-        return Kafka(
+        told = Kafka(
             tuple(kafka.brokers),
             kafka.security.protocol,
             kafka.sasl.mechanism,
@@ -259,6 +268,11 @@ class Settings(_Group):
             kafka.partitions,
             kafka.replication_factor,
         )
+        try:
+            ssl_context(told)
+        except BadFile as problem:
+            raise UserError(str(problem)) from None
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,10 +423,16 @@ def _told(error: Any, origins: Mapping[str, str]) -> str:
 def _secret(file: Path | None) -> str | None:
     if file is None:
         return None
+    setting = f"kafka.sasl.password_file: {file}"
     try:
-        return file.read_text(encoding="utf-8").strip()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as problem:
-        raise UserError(f"kafka.sasl.password_file cannot be read: {problem}") from None
+        raise UserError(f"{setting} cannot be read: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{setting} is no text in UTF-8") from None
+    if len(lines) != 1 or not lines[0]:
+        raise UserError(f"{setting} has to hold one line, the password, and holds {len(lines)}")
+    return lines[0]
 
 
 def table() -> str:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from streams.admin import TopicError
+from streams.admin import TopicError, partition_counts
 from streams.config import Kafka
 from streams.kafka import client_settings
+from streams.reach import Unreachable
 from streams.state import TICK_KEY, PartitionState, Totals
 from streams.topics import Topics
 
@@ -30,7 +31,7 @@ class Account:
 
 
 def account(kafka: Kafka) -> Account:
-    """Read the changelog's tail; TopicError when Kafka cannot be reached or the topic is missing."""
+    """Read the changelog's tail; Unreachable when there is no Kafka, TopicError when the topic is missing."""
     totals, in_flight = Totals(), 0
     for state in partition_states(kafka):
         for name in (field.name for field in fields(Totals)):
@@ -48,19 +49,18 @@ def partition_states(kafka: Kafka) -> Iterator[PartitionState]:
         "enable.auto.commit": False,
         "enable.partition.eof": True,
     }
+    partitions = partition_counts(kafka).get(topic)
+    if partitions is None:
+        raise TopicError(f"{topic} does not exist: no worker of the group {kafka.group} has run")
     consumer = Consumer(client_settings(kafka, log_level=0, **settings))
     try:
-        metadata = consumer.list_topics(topic, timeout=_TIMEOUT).topics[topic]
-        if metadata.error is not None:
-            raise TopicError(f"{topic} does not exist: no worker of the group {kafka.group} has run")
-        for partition in sorted(metadata.partitions):
+        for partition in range(partitions):
             value = _last_tick(consumer, TopicPartition(topic, partition))
             if value is not None:
                 yield PartitionState.decode(value, inputs)
     except KafkaException as problem:
-        raise TopicError(
-            f"no answer from Kafka at {', '.join(kafka.brokers)}: {problem.args[0].str()}"
-        ) from None
+        said = problem.args[0].str()
+        raise Unreachable(f"no answer from Kafka at {', '.join(kafka.brokers)}: {said}") from None
     finally:
         consumer.close()
 

@@ -1,22 +1,26 @@
 """Creates BeTrace's topics, and holds the topics that exist against the settings."""
 
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams.config import Config, Kafka
 from streams.kafka import client_settings
+from streams.reach import Heard, Reason, why
 from streams.topics import Topics
 
 _DAY = 86_400_000
-_TIMEOUT = 20
+_TIMEOUT = 15.0  # seconds until Kafka counts as away
+_CREATED = 20.0  # seconds for topics to be made
+_ROUND = 3.0  # seconds between two looks at why there is no answer
 
 
 class TopicError(Exception):
-    """Topics are missing or unlike the settings, or Kafka cannot be reached; the text says what to do."""
+    """Topics are missing or unlike the settings; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +57,34 @@ def wanted(config: Config) -> list[Wanted]:
 
 
 def partition_counts(kafka: Kafka) -> dict[str, int]:
-    """The topics that exist, with their numbers of partitions; TopicError when no broker answers."""
+    """The topics that exist, with their numbers of partitions; Unreachable when no broker answers.
+
+    Refused comes early, Kafka that is away is given some time.
+    """
+    end = time.monotonic() + _TIMEOUT
+    heard = Heard()
+    client = _client(kafka, heard)
+    while True:
+        try:
+            listed = client.list_topics(timeout=_ROUND).topics.values()
+        except KafkaException:
+            reason = _reason(kafka, client, heard)
+            if reason.refused or time.monotonic() + _ROUND > end:
+                raise reason.problem() from None
+        else:
+            return {str(topic.topic): len(topic.partitions) for topic in listed}
+
+
+def check_login(kafka: Kafka) -> None:
+    """Refused if Kafka is there, and the settings of the connection are wrong; takes some seconds at most."""
+    heard = Heard()
+    client = _client(kafka, heard)
     try:
-        listed = _client(kafka).list_topics(timeout=_TIMEOUT).topics.values()
-    except KafkaException as problem:
-        raise TopicError(
-            f"no answer from Kafka at {', '.join(kafka.brokers)}: {problem.args[0].str()}"
-        ) from None
-    return {str(topic.topic): len(topic.partitions) for topic in listed}
+        client.list_topics(timeout=_ROUND)
+    except KafkaException:
+        reason = _reason(kafka, client, heard)
+        if reason.refused:
+            raise reason.problem() from None
 
 
 def create(config: Config) -> list[str]:
@@ -73,9 +97,9 @@ def create(config: Config) -> list[str]:
         for topic in missing
     ]
     if new:
-        client = _client(config.kafka)  # must outlive its futures
-        created: dict[str, Future[None]] = client.create_topics(new, operation_timeout=_TIMEOUT)
-        _refuse([problem for name, future in created.items() if (problem := _problem(name, future))])
+        client = _client(config.kafka, Heard())  # must outlive its futures
+        created: dict[str, Future[None]] = client.create_topics(new, operation_timeout=_CREATED)
+        _refuse(_not_created(created))
     return [topic.name for topic in missing]
 
 
@@ -85,13 +109,18 @@ def verify(config: Config) -> None:
     missing = [t.name for t in wanted(config) if t.name not in existing]
     problems = _unlike(config, existing)
     if missing:
-        problems.append(f"missing: {', '.join(missing)}; `betrace topics create` makes them")
+        problems.append(f"missing: {', '.join(missing)}; `betrace topics create` makes them{_unseen(config)}")
     problems += [
         f"the input topic {topic.name} does not exist: create it, or set kafka.input_topics"
         for topic in config.kafka.input_topics
         if topic.name not in existing
     ]
     _refuse(problems)
+
+
+def _unseen(config: Config) -> str:
+    """A broker that checks rights hides a topic from whom may not see it."""
+    return "" if config.kafka.protocol == "PLAINTEXT" else ", if it is not that this user may not see them"
 
 
 def _unlike(config: Config, existing: dict[str, int]) -> list[str]:
@@ -103,12 +132,23 @@ def _unlike(config: Config, existing: dict[str, int]) -> list[str]:
     ]
 
 
-def _problem(name: str, future: "Future[None]") -> str | None:
-    try:
-        future.result(_TIMEOUT)
-    except KafkaException as problem:
-        return f"{name} could not be created: {problem.args[0].str()}"
-    return None
+def _not_created(created: dict[str, "Future[None]"]) -> list[str]:
+    """What went wrong, with the topics that it befell."""
+    failed: dict[str, list[str]] = {}
+    for name, future in created.items():
+        try:
+            future.result(_CREATED)
+        except KafkaException as problem:
+            failed.setdefault(_explained(problem.args[0]), []).append(name)
+    return [f"{', '.join(names)} could not be created: {why}" for why, names in failed.items()]
+
+
+def _explained(error: KafkaError) -> str:
+    denied = error.code() in (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    )
+    return "this user may not; docs/security.md tells the rights that are needed" if denied else error.str()
 
 
 def _refuse(problems: list[str]) -> None:
@@ -116,5 +156,10 @@ def _refuse(problems: list[str]) -> None:
         raise TopicError("; ".join(problems))
 
 
-def _client(kafka: Kafka) -> AdminClient:
-    return AdminClient(client_settings(kafka, log_level=0))
+def _client(kafka: Kafka, heard: Heard) -> AdminClient:
+    return AdminClient(client_settings(kafka, log_level=0, error_cb=heard))
+
+
+def _reason(kafka: Kafka, client: AdminClient, heard: Heard) -> Reason:
+    client.poll(0)  # has it say what it met
+    return why(kafka, heard)

@@ -4,6 +4,9 @@ import ssl
 from typing import Any
 
 from streams.config import Kafka
+from streams.tls import client_context
+
+TALKATIVE = "aiokafka.conn"  # a logger that at debug writes requests whole: passwords, and records
 
 
 def client_settings(kafka: Kafka, **more: Any) -> dict[str, Any]:
@@ -22,13 +25,13 @@ def client_settings(kafka: Kafka, **more: Any) -> dict[str, Any]:
 
 
 def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
-    """The TLS context of the asyncio clients, or None where the protocol is without TLS."""
+    """The TLS context of the asyncio clients, or None where the protocol is without TLS.
+
+    BadFile for a file that cannot be used; librdkafka is to be given only what was tried here.
+    """
     if kafka.protocol not in ("SSL", "SASL_SSL"):
         return None
-    context = ssl.create_default_context(cafile=kafka.ca_file)
-    if kafka.cert_file is not None:
-        context.load_cert_chain(kafka.cert_file, kafka.key_file)
-    return context
+    return client_context("kafka.tls", kafka.ca_file, kafka.cert_file, kafka.key_file)
 
 
 def asyncio_settings(kafka: Kafka) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from streams.config import Kafka
 from streams.fold import Change, Fold
 from streams.judge import Rules
 from streams.kafka import client_settings
+from streams.reach import Heard, why
 from streams.topics import Topics
 
 _OUTCOMES = 10_000  # of records read lately, for those who wait to read their own
@@ -127,7 +128,8 @@ class RulesLog:
             self._producer.produce(topic, value, key, partition=0, on_delivery=on_delivery)
         left = self._producer.flush(seconds + 1)
         if problems or left or len(offsets) < len(records):
-            raise NotWritten(f"Kafka did not take it: {problems[0] if problems else 'no answer'}")
+            said = self.problem or (problems[0] if problems else "no answer")
+            raise NotWritten(f"Kafka did not take it: {said}")
         return max(offsets)
 
     def _compile(self) -> Rules:
@@ -149,13 +151,14 @@ class RulesLog:
             "enable.partition.eof": False,
             "log_level": 0,
         }
-        consumer = Consumer(client_settings(self._kafka, **settings))
+        heard = Heard()
+        consumer = Consumer(client_settings(self._kafka, error_cb=heard, **settings))
         try:
-            self._follow(consumer)
+            self._follow(consumer, heard)
         finally:
             consumer.close()
 
-    def _follow(self, consumer: Consumer) -> None:
+    def _follow(self, consumer: Consumer, heard: Heard) -> None:
         partition = TopicPartition(Topics(self._kafka.group).rules, 0, OFFSET_BEGINNING)
         end: int | None = None
         consumer.assign([partition])
@@ -166,7 +169,7 @@ class RulesLog:
                 self._compiled = self._compile()
             if end is None or time.monotonic() - asked > _LOST:
                 asked = time.monotonic()
-                found = self._end(consumer, partition)
+                found = self._end(consumer, partition, heard)
                 end = found if end is None else end
             if end is not None and self.offset >= end and not self.ready:
                 self._compiled = self._compiled._replace(offset=self.offset)
@@ -192,11 +195,11 @@ class RulesLog:
         metrics.RULES_OFFSET.set(self.offset)
         return changed
 
-    def _end(self, consumer: Consumer, partition: TopicPartition) -> int | None:
+    def _end(self, consumer: Consumer, partition: TopicPartition, heard: Heard) -> int | None:
         try:
             low, high = consumer.get_watermark_offsets(partition, timeout=_LOST, cached=False)
-        except KafkaException as problem:
-            self.problem = f"the rules log cannot be read: {problem.args[0].str()}"
+        except KafkaException:
+            self.problem = f"the rules log cannot be read: {why(self._kafka, heard).text}"
             return None
         self.problem = None
         self.offset = max(self.offset, low)

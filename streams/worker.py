@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.types import TP, EventT
 
 from streams import metrics
@@ -23,6 +24,7 @@ from streams.judge import Judge, Rules
 from streams.partition import Partition
 from streams.producer import Producer
 from streams.publish import Publisher
+from streams.reach import Unreachable
 from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
 from streams.topics import Topics
 from streams.transport import faust_app
@@ -145,7 +147,13 @@ class Worker:
         self.app.on_partitions_assigned.connect(_ignoring_sender(self._on_assigned))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; raises what made the worker unable to go on."""
+        """Work until `stop` is set; raises what made the worker unable to go on, Unreachable if Kafka did."""
+        try:
+            await self._run(stop)
+        except KafkaError as problem:
+            raise Unreachable(f"Kafka failed: {type(problem).__name__}: {problem}") from problem
+
+    async def _run(self, stop: asyncio.Event) -> None:
         await self.inputs.look()
         await self._producer.start()
         await self.app.start()

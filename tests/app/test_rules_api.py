@@ -211,6 +211,13 @@ def test_the_author_is_the_token_or_the_user_that_a_trusted_one_names(log: Rules
     assert [log.history(f"r{number}")[0].by for number in range(2)] == ["token:ci", "grafana:ann"]
 
 
+def test_no_user_header_is_believed_unless_the_setting_names_the_token(log: RulesLog, tmp_path: Path) -> None:
+    headers = {"authorization": "Bearer grafana", "x-grafana-user": "ann"}
+    client_of(log, tmp_path, Access(TOKENS), **headers).post("/api/rules", json={**RULE, "id": "a"})
+    client_of(log, tmp_path, Access(), **headers).post("/api/rules", json={**RULE, "id": "b"})
+    assert [log.history(name)[0].by for name in ("a", "b")] == ["token:grafana", "local"]
+
+
 def test_answers_carry_headers_that_keep_browsers_from_mischief(client: TestClient) -> None:
     headers = client.get("/api/rules").headers
     assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")

@@ -79,3 +79,54 @@ def test_a_password_is_read_from_its_file_and_never_shown(tmp_path: Path) -> Non
     kafka = loaded.settings.config().kafka
     assert kafka.password == "hunter2"
     assert "hunter2" not in repr(kafka) + "".join(source.value for source in sources(loaded))
+
+
+SASL = {
+    "BETRACE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "BETRACE_KAFKA_SASL_MECHANISM": "PLAIN",
+    "BETRACE_KAFKA_SASL_USERNAME": "me",
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "has to hold one line, the password, and holds 0"),
+        (b"hunter2\nhunter3\n", "has to hold one line, the password, and holds 2"),
+        (b"hunter2\xff", "is no text in UTF-8"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_password_file_that_is_wrong_is_told_without_its_content(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    settings = load(environment=SASL | {"BETRACE_KAFKA_SASL_PASSWORD_FILE": str(file)}).settings
+    with pytest.raises(UserError) as refused:
+        settings.config()
+    assert str(refused.value) == f"kafka.sasl.password_file: {file} {said}"
+
+
+def test_a_password_may_begin_and_end_with_spaces(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(" hunter2 \r\n")
+    settings = load(environment=SASL | {"BETRACE_KAFKA_SASL_PASSWORD_FILE": str(file)}).settings
+    assert settings.config().kafka.password == " hunter2 "
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"KAFKA_TLS_CA_FILE": "ca.pem"}, "kafka.tls.* goes with kafka.security.protocol SSL or SASL_SSL"),
+        ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_TLS_KEY_FILE": "k"}, "kafka.tls.key_file go together"),
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "a SASL protocol needs kafka.sasl.username"),
+        ({"KAFKA_SASL_PASSWORD": "hunter2"}, "did you mean BETRACE_KAFKA_SASL_PASSWORD_FILE?"),
+    ],
+)
+def test_settings_of_security_that_do_not_agree_are_told(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(UserError) as refused:
+        load(environment={f"BETRACE_{name}": value for name, value in environment.items()})
+    assert said in str(refused.value)
+    assert "hunter2" not in str(refused.value)

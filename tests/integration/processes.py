@@ -113,6 +113,28 @@ class Betrace:
         assert done.returncode == code, f"betrace {arguments[0]} ended with {done.returncode}: {done.stderr}"
         return done.stdout
 
+    def refused(self, *arguments: str) -> str:
+        """What a command says that cannot start, in one go and without a traceback."""
+        return self.all_refused(arguments)[0]
+
+    def all_refused(self, *commands: Sequence[str]) -> list[str]:
+        """The same for several commands, side by side in the folder."""
+        started = [
+            subprocess.Popen(
+                [_BETRACE, *arguments], env=self._environment(), cwd=self.folder, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+            for arguments in commands
+        ]  # fmt: skip
+        try:
+            said = [process.communicate(timeout=60) for process in started]
+        finally:
+            for process in started:
+                process.kill()
+        assert [process.returncode for process in started] == [2] * len(started), said
+        assert not [errors for _, errors in said if "Traceback" in errors], said
+        return [errors for _, errors in said]
+
     @contextlib.contextmanager
     def start(self, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
         """A command that runs until the block ends."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import authority
 from tests.integration.processes import Betrace, free_port, get, until
 from tests.kafka import Kafka, create_topic
 
@@ -89,31 +90,62 @@ def _ready(url: str) -> bool | None:
     return True
 
 
+def tls(cert: Path, key: Path) -> dict[str, str]:
+    """The settings of the API's certificate."""
+    return {"API_TLS_CERT_FILE": str(cert), "API_TLS_KEY_FILE": str(key)}
+
+
 def test_the_api_speaks_tls_with_the_certificate_that_it_is_given(betrace: Betrace, tmp_path: Path) -> None:
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
-    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    root, other = authority(tmp_path, "root"), authority(tmp_path, "other")
+    mine = root.sign("api", "DNS:localhost")
     port = free_port()
-    tls = {"API_TLS_CERT_FILE": str(tmp_path / "cert.pem"), "API_TLS_KEY_FILE": str(tmp_path / "key.pem")}
 
-    def asked(*options: str) -> str | None:
-        command = ["curl", "-s", *options, f"https://127.0.0.1:{port}/healthz"]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout or None
+    def asked(trusted: Path, host: str, *options: str) -> str | None:
+        command = [
+            "curl",
+            "-s",
+            "-m",
+            "5",
+            "--cacert",
+            str(trusted),
+            *options,
+            f"https://{host}:{port}/healthz",
+        ]
+        return subprocess.run(command, capture_output=True, text=True).stdout or None
 
-    with betrace.start("api", API_LISTEN=f"127.0.0.1:{port}", **tls):
-        assert until("it answers", lambda: asked("--cacert", "cert.pem")) == '{"status":"alive"}'
-        assert asked() is None
-    tls["API_TLS_KEY_FILE"] = tls["API_TLS_CERT_FILE"]
-    with betrace.start("api", API_LISTEN=f"127.0.0.1:{port}", **tls) as refused:
-        assert until("it ends", refused.poll) == 2
+    with betrace.start("api", API_LISTEN=f"127.0.0.1:{port}", **tls(mine.cert, mine.key)):
+        alive = '{"status":"alive"}'
+        assert until("it answers", lambda: asked(root.cert, "localhost")) == alive
+        assert asked(other.cert, "localhost") is None
+        assert asked(root.cert, "127.0.0.1") is None
+        modern = ("--tls-max", "1.2", "--ciphers", "ECDHE-RSA-AES128-GCM-SHA256")
+        assert asked(root.cert, "localhost", *modern) == alive
+        assert asked(root.cert, "localhost", "--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0") is None
+        plain = subprocess.run(
+            ["curl", "-s", "-m", "5", f"http://127.0.0.1:{port}/healthz"], capture_output=True
+        )
+        assert not plain.stdout
+
+
+def test_a_certificate_that_the_api_cannot_use_is_told(betrace: Betrace, tmp_path: Path) -> None:
+    root = authority(tmp_path, "root")
+    mine = root.sign("api")
+    for cert, key, said in (
+        (mine.cert, root.own.key, "api.tls.cert_file and api.tls.key_file: "),
+        (mine.cert, mine.cert, f"api.tls.key_file: {mine.cert} holds no private key in PEM"),
+        (tmp_path / "none", mine.key, f"api.tls.cert_file: {tmp_path / 'none'} cannot be read"),
+    ):
+        betrace.settings |= tls(cert, key)
+        assert said in betrace.refused("api")
+
+
+def test_a_tokens_file_that_the_api_cannot_use_is_told(betrace: Betrace, tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    betrace.settings["API_TOKENS_FILE"] = str(file)
+    assert betrace.refused("api") == (
+        f"betrace: the tokens file {file} cannot be read: No such file or directory\n"
+    )
+    file.write_text("ci: {sha256: s3cret, role: editor}")
+    assert "wrong at ci.sha256; it holds `name: {sha256, role}`" in betrace.refused("api")
+    file.write_text("ci: {sha256: s3cret")
+    assert "is no YAML at line 1" in betrace.refused("api")

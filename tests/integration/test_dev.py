@@ -1,7 +1,6 @@
 """`betrace dev` and the other commands as a person meets them."""
 
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,16 +16,6 @@ _BETRACE = str(Path(sys.executable).parent / "betrace")
 @pytest.fixture
 def betrace(tmp_path: Path) -> Betrace:
     return Betrace({"API_LISTEN": f"127.0.0.1:{free_port()}"}, tmp_path)
-
-
-def refused(betrace: Betrace, *arguments: str) -> str:
-    """What a command that cannot start says, in one go and without a traceback."""
-    done = subprocess.run(
-        [_BETRACE, *arguments], env=betrace._environment(), capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 def test_dev_finds_a_violation_within_fifteen_seconds_and_ends_at_once(betrace: Betrace) -> None:
@@ -75,7 +64,7 @@ def test_dev_judges_a_persons_own_traces_by_their_own_rules(betrace: Betrace) ->
 def test_a_port_in_use_is_one_clear_line(betrace: Betrace) -> None:
     with betrace.start("dev"):
         until("the port is taken", lambda: _listening(betrace.settings["API_LISTEN"]))
-        said = refused(betrace, "dev")
+        said = betrace.refused("dev")
     address = betrace.settings["API_LISTEN"]
     assert said == f"betrace: cannot listen on {address}: Address already in use; set another address\n"
 
@@ -83,18 +72,18 @@ def test_a_port_in_use_is_one_clear_line(betrace: Betrace) -> None:
 def test_a_bad_rule_file_is_told_at_its_place(betrace: Betrace) -> None:
     rules = betrace.folder / "bad.yaml"
     rules.write_text("rules:\n  - id: x\n    condition: a.where(b = 1)\n")
-    assert f"{rules}:3:26: error: unexpected '=', did you mean '=='?" in refused(
-        betrace, "dev", "--rules", str(rules)
+    assert f"{rules}:3:26: error: unexpected '=', did you mean '=='?" in betrace.refused(
+        "dev", "--rules", str(rules)
     )
-    assert "cannot be read" in refused(betrace, "dev", "--rules", str(betrace.folder / "none.yaml"))
+    assert "cannot be read" in betrace.refused("dev", "--rules", str(betrace.folder / "none.yaml"))
 
 
 def test_a_wrong_setting_and_a_kafka_that_is_not_there_are_told(betrace: Betrace) -> None:
     betrace.settings["KAFKA_BROKERS"] = f"127.0.0.1:{free_port()}"
-    assert "no answer from Kafka at 127.0.0.1" in refused(betrace, "topics", "create")
-    assert "no answer from Kafka at 127.0.0.1" in refused(betrace, "worker")
+    assert "no answer from Kafka at 127.0.0.1" in betrace.refused("topics", "create")
+    assert "no answer from Kafka at 127.0.0.1" in betrace.refused("worker")
     betrace.settings["TRACE_TICK"] = "soon"
-    assert "BETRACE_TRACE_TICK: trace.tick: a duration" in refused(betrace, "worker")
+    assert "BETRACE_TRACE_TICK: trace.tick: a duration" in betrace.refused("worker")
 
 
 def test_check_says_what_broke_and_what_was_missing(betrace: Betrace) -> None:
