@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from app.activity import rows_of
 from app.index import Index, Record
 from streams.config import Kafka
 from streams.kafka import client_settings
-from streams.reach import Heard, why
+from streams.reach import Heard, explained, why
 from streams.topics import Topics
 
 _BATCH = 1000
@@ -31,6 +31,7 @@ class Reader:
     refused: int = 0
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _heard: Heard = field(default_factory=Heard)
     _level: float = -math.inf  # when nothing was left to read
 
     def start(self) -> None:
@@ -45,12 +46,11 @@ class Reader:
             self._thread.join(10)
 
     def _run(self) -> None:
-        heard = Heard()
         consumer = Consumer(
             client_settings(
                 self.kafka,
                 **{"group.id": f"{self.kafka.group}-index", "enable.auto.commit": False, "log_level": 0},
-                error_cb=heard,
+                error_cb=self._heard,
             )
         )
         try:
@@ -62,7 +62,7 @@ class Reader:
                 except KafkaException:
                     if not assigned:
                         consumer.poll(0)  # else nothing has it say what it met
-                    self.problem = why(self.kafka, heard).text
+                    self.problem = why(self.kafka, self._heard).text
                     self._stopping.wait(0.5)
         finally:
             consumer.close()
@@ -72,7 +72,7 @@ class Reader:
         for topic in (self.topics.violations, self.topics.activity):
             metadata = consumer.list_topics(topic, timeout=_TIMEOUT).topics[topic]
             if metadata.error is not None or not metadata.partitions:
-                self.problem = f"the topic {topic} does not exist: `betrace topics create` makes it"
+                self.problem = _missing(topic, metadata.error)
                 self._stopping.wait(0.5)
                 return False
             followed += [TopicPartition(topic, number) for number in metadata.partitions]
@@ -90,7 +90,7 @@ class Reader:
         assignment = consumer.assignment()
         if not assignment:
             return
-        messages = [message for message in consumer.consume(_BATCH, timeout=0.2) if not message.error()]
+        messages = self._heard.records(consumer.consume(_BATCH, timeout=0.2))
         if messages:
             violations = [message for message in messages if message.topic() == self.topics.violations]
             told = [message.value() for message in messages if message.topic() == self.topics.activity]
@@ -103,10 +103,18 @@ class Reader:
         for partition in assignment:
             low, end = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT, cached=False)
             behind += max(0, end - max(self._next(partition, low), low))
+        self._heard.answered()
         now = time.monotonic()
         self._level = now if not behind else self._level
         if not behind or now - self._level > _BEHIND:
-            self.problem = f"the index is {behind} records behind" if behind else None
+            late = self._heard.unread or f"the index is {behind} records behind"
+            self.problem = late if behind else None
+
+
+def _missing(topic: str, error: KafkaError | None) -> str:
+    if error is None or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return f"the topic {topic} does not exist: `betrace topics create` makes it"
+    return f"the topic {topic} cannot be looked at: {explained(error)}"
 
 
 def _record(message: Message) -> Record:

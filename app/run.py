@@ -119,7 +119,9 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level
 
     try:
         asyncio.run(main())
-    except (OSError, ValueError, LookupError, TopicError, Unreachable) as problem:
+    except (TopicError, Unreachable) as problem:
+        raise UserError(f"stopped: {problem}") from problem
+    except (OSError, ValueError, LookupError) as problem:
         raise UserError(f"stopped: {type(problem).__name__}: {problem}") from problem
 
 

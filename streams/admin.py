@@ -10,7 +10,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from streams.config import Config, Kafka
 from streams.kafka import client_settings
-from streams.reach import Heard, Reason, why
+from streams.reach import Heard, Reason, explained, why
 from streams.topics import Topics
 
 _DAY = 86_400_000
@@ -104,7 +104,7 @@ def create(config: Config) -> list[str]:
 
 
 def verify(config: Config) -> None:
-    """TopicError unless all topics, the input's too, exist as the settings say."""
+    """TopicError unless all topics, the input's too, are as the settings say, and the group lets us in."""
     existing = partition_counts(config.kafka)
     missing = [t.name for t in wanted(config) if t.name not in existing]
     problems = _unlike(config, existing)
@@ -115,7 +115,18 @@ def verify(config: Config) -> None:
         for topic in config.kafka.input_topics
         if topic.name not in existing
     ]
-    _refuse(problems)
+    _refuse(problems + _group_denied(config.kafka))
+
+
+def _group_denied(kafka: Kafka) -> list[str]:
+    """Without the right to join it, Faust waits for its partitions for ever and says nothing."""
+    client = _client(kafka, Heard())  # must outlive its futures
+    try:
+        client.describe_consumer_groups([kafka.group], request_timeout=_ROUND)[kafka.group].result(_TIMEOUT)
+    except KafkaException as problem:
+        if problem.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return [f"the consumer group {kafka.group} cannot be joined: {explained(problem.args[0])}"]
+    return []
 
 
 def _unseen(config: Config) -> str:
@@ -139,16 +150,8 @@ def _not_created(created: dict[str, "Future[None]"]) -> list[str]:
         try:
             future.result(_CREATED)
         except KafkaException as problem:
-            failed.setdefault(_explained(problem.args[0]), []).append(name)
+            failed.setdefault(explained(problem.args[0]), []).append(name)
     return [f"{', '.join(names)} could not be created: {why}" for why, names in failed.items()]
-
-
-def _explained(error: KafkaError) -> str:
-    denied = error.code() in (
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    )
-    return "this user may not; docs/security.md tells the rights that are needed" if denied else error.str()
 
 
 def _refuse(problems: list[str]) -> None:

@@ -2,11 +2,13 @@
 
 import socket
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from confluent_kafka import KafkaError
+import aiokafka.errors
+from confluent_kafka import KafkaError, Message
 
 from streams.config import Kafka
 from streams.kafka import ssl_context
@@ -16,6 +18,12 @@ _PATIENCE = 2.0  # seconds for a connection to come about
 _ALERT = 0.5  # seconds in which a broker that dislikes a client certificate says so
 _OTHER_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # X509_V_ERR_…: self-signed, or signed by one that is not known
+_RIGHTS = "docs/security.md tells the rights that a user needs"
+_DENIED = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+)
 
 
 class Unreachable(Exception):
@@ -43,6 +51,7 @@ class Heard:
 
     login: str | None = None  # why the login was refused, if it was that last
     last: str | None = None
+    unread: str | None = None  # why a consumer was given no records, if it was that last
 
     def __call__(self, error: KafkaError) -> None:
         """Note an error."""
@@ -51,6 +60,32 @@ class Heard:
         self.last = error.str().rpartition(" (after ")[0] or error.str()
         refused = error.code() == KafkaError._AUTHENTICATION
         self.login = self.last.partition(": SASL ")[2] or self.last if refused else None
+
+    def answered(self) -> None:
+        """Forget what was wrong with connections, as there was an answer."""
+        self.login = self.last = None
+
+    def records(self, messages: Iterable[Message]) -> list[Message]:
+        """Those that a consumer was given; of what is none, the error is noted."""
+        found: list[Message] = []
+        for message in messages:
+            if (error := message.error()) is None:
+                found.append(message)
+            else:
+                self.unread = f"{message.topic()} cannot be read: {explained(error)}"
+        self.unread = None if found else self.unread
+        return found
+
+
+def explained(error: KafkaError) -> str:
+    """A broker's error, with what to do about rights that are missing."""
+    return f"{error.str().rstrip('.')}; {_RIGHTS}" if error.code() in _DENIED else error.str()
+
+
+def unreachable(problem: aiokafka.errors.KafkaError) -> Unreachable:
+    """What made aiokafka fail."""
+    hint = f"; {_RIGHTS}" if getattr(problem, "errno", None) in _DENIED else ""
+    return Unreachable(f"Kafka failed: {problem}{hint}")
 
 
 def why(kafka: Kafka, heard: Heard) -> Reason:

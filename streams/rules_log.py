@@ -17,7 +17,7 @@ from streams.config import Kafka
 from streams.fold import Change, Fold
 from streams.judge import Rules
 from streams.kafka import client_settings
-from streams.reach import Heard, why
+from streams.reach import Heard, explained, why
 from streams.topics import Topics
 
 _OUTCOMES = 10_000  # of records read lately, for those who wait to read their own
@@ -50,6 +50,7 @@ class RulesLog:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rules-log", daemon=True)
         self._producer: Producer | None = None
+        self._heard = Heard()
 
     @property
     def ready(self) -> bool:
@@ -116,17 +117,24 @@ class RulesLog:
 
         def on_delivery(error: Any, message: Any) -> None:
             if error is not None:
-                problems.append(error.str())
+                problems.append(explained(error))
             else:
                 offsets.append(message.offset())
 
         if self._producer is None:
             more = {"enable.idempotence": True, "delivery.timeout.ms": round(seconds * 1000), "log_level": 0}
-            self._producer = Producer(client_settings(self._kafka, **more))
-        topic = Topics(self._kafka.group).rules
-        for key, value in records:
-            self._producer.produce(topic, value, key, partition=0, on_delivery=on_delivery)
-        left = self._producer.flush(seconds + 1)
+            self._producer = Producer(client_settings(self._kafka, error_cb=Heard(), **more))
+        producer, topic = self._producer, Topics(self._kafka.group).rules
+        left = 0
+        try:
+            for key, value in records:
+                producer.produce(topic, value, key, partition=0, on_delivery=on_delivery)
+            left = producer.flush(seconds + 1)
+        except (KafkaException, SystemError) as problem:  # what ends a producer breaks its callbacks
+            cause = problem if isinstance(problem, KafkaException) else problem.__cause__
+            problems.append(explained(cause.args[0]) if isinstance(cause, KafkaException) else str(problem))
+        if problems:
+            self._producer = None  # an idempotent one that has failed for good takes nothing any more
         if problems or left or len(offsets) < len(records):
             said = self.problem or (problems[0] if problems else "no answer")
             raise NotWritten(f"Kafka did not take it: {said}")
@@ -151,14 +159,13 @@ class RulesLog:
             "enable.partition.eof": False,
             "log_level": 0,
         }
-        heard = Heard()
-        consumer = Consumer(client_settings(self._kafka, error_cb=heard, **settings))
+        consumer = Consumer(client_settings(self._kafka, error_cb=self._heard, **settings))
         try:
-            self._follow(consumer, heard)
+            self._follow(consumer)
         finally:
             consumer.close()
 
-    def _follow(self, consumer: Consumer, heard: Heard) -> None:
+    def _follow(self, consumer: Consumer) -> None:
         partition = TopicPartition(Topics(self._kafka.group).rules, 0, OFFSET_BEGINNING)
         end: int | None = None
         consumer.assign([partition])
@@ -169,7 +176,7 @@ class RulesLog:
                 self._compiled = self._compile()
             if end is None or time.monotonic() - asked > _LOST:
                 asked = time.monotonic()
-                found = self._end(consumer, partition, heard)
+                found = self._end(consumer, partition)
                 end = found if end is None else end
             if end is not None and self.offset >= end and not self.ready:
                 self._compiled = self._compiled._replace(offset=self.offset)
@@ -180,7 +187,7 @@ class RulesLog:
 
     def _read(self, consumer: Consumer) -> bool:
         changed = False
-        messages = [message for message in consumer.consume(500, timeout=_POLL) if not message.error()]
+        messages = self._heard.records(consumer.consume(500, timeout=_POLL))
         for message in messages:
             offset = message.offset() or 0
             accepted = self._fold.add(message.value() or b"", offset)
@@ -195,12 +202,13 @@ class RulesLog:
         metrics.RULES_OFFSET.set(self.offset)
         return changed
 
-    def _end(self, consumer: Consumer, partition: TopicPartition, heard: Heard) -> int | None:
+    def _end(self, consumer: Consumer, partition: TopicPartition) -> int | None:
         try:
             low, high = consumer.get_watermark_offsets(partition, timeout=_LOST, cached=False)
         except KafkaException:
-            self.problem = f"the rules log cannot be read: {why(self._kafka, heard).text}"
+            self.problem = f"the rules log cannot be read: {why(self._kafka, self._heard).text}"
             return None
-        self.problem = None
+        self._heard.answered()
         self.offset = max(self.offset, low)
+        self.problem = self._heard.unread if self.offset < high else None
         return int(high)

@@ -24,7 +24,7 @@ from streams.judge import Judge, Rules
 from streams.partition import Partition
 from streams.producer import Producer
 from streams.publish import Publisher
-from streams.reach import Unreachable
+from streams.reach import unreachable
 from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
 from streams.topics import Topics
 from streams.transport import faust_app
@@ -151,12 +151,11 @@ class Worker:
         try:
             await self._run(stop)
         except KafkaError as problem:
-            raise Unreachable(f"Kafka failed: {type(problem).__name__}: {problem}") from problem
+            raise unreachable(problem) from problem
 
     async def _run(self, stop: asyncio.Event) -> None:
         await self.inputs.look()
         await self._producer.start()
-        await self.app.start()
         try:
             await self._until_ended(stop)
         finally:
@@ -165,12 +164,18 @@ class Worker:
             raise self.problem
 
     async def _until_ended(self, stop: asyncio.Event) -> None:
-        ends = (stop.wait(), self._failed.wait(), self.app.wait_until_stopped())
-        tasks = [asyncio.ensure_future(end) for end in ends]
+        living = asyncio.ensure_future(self._live())
+        tasks = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._failed.wait()), living]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended = living.exception() if living.done() else None
         for task in tasks:
             task.cancel()
-        self.problem = self.problem or self.app.crash_reason
+        self.problem = self.problem or self.app.crash_reason or ended
+
+    async def _live(self) -> None:
+        """Start Faust, which waits for its partitions, and wait until it has stopped."""
+        await self.app.start()
+        await self.app.wait_until_stopped()
 
     @property
     def ready(self) -> str | None:

@@ -1,5 +1,6 @@
 """A real Kafka with TLS, client certificates, SASL and access rights, beside its plain listener."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={scram}
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 """
+RIGHTS = {"TOPIC": ("READ", "WRITE", "CREATE", "DESCRIBE"), "GROUP": ("READ",)}
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -64,15 +66,11 @@ def secure_kafka(folder: Path) -> SecureKafka:
     )
 
 
-def allow(address: str, user: str, prefix: str) -> None:
-    """Give a user the rights that `docs/security.md` names, on what begins with a prefix."""
-    kinds = {
-        ResourceType.TOPIC: ("READ", "WRITE", "CREATE", "DESCRIBE"),
-        ResourceType.GROUP: ("READ",),
-    }
+def allow(address: str, user: str, prefix: str, rights: Mapping[str, Sequence[str]] = RIGHTS) -> None:
+    """Give a user rights, those that `docs/security.md` names, on what begins with a prefix."""
     bindings = [
         AclBinding(
-            kind,
+            ResourceType[kind],
             prefix,
             ResourcePatternType.PREFIXED,
             f"User:{user}",
@@ -80,7 +78,7 @@ def allow(address: str, user: str, prefix: str) -> None:
             AclOperation[operation],
             AclPermissionType.ALLOW,
         )
-        for kind, operations in kinds.items()
+        for kind, operations in rights.items()
         for operation in operations
     ]
     client = AdminClient({"bootstrap.servers": address})  # must outlive its futures

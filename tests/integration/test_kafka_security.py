@@ -176,8 +176,20 @@ def test_who_may_log_in_and_nothing_else_is_told_which_rights_are_missing(
     betrace: Betrace, secure: SecureKafka
 ) -> None:
     logging_in(betrace, secure, KAFKA_SASL_USERNAME=STRANGER)
-    assert "this user may not; docs/security.md tells the rights" in betrace.refused("topics", "create")
+    missing = "docs/security.md tells the rights that a user needs"
+    assert missing in betrace.refused("topics", "create")
     assert "if it is not that this user may not see them" in betrace.refused("worker")
+    logging_in(betrace, secure).run("topics", "create")
+    logging_in(betrace, secure, KAFKA_SASL_USERNAME=STRANGER)
+    allow(secure.kafka.address, STRANGER, "test-", {"TOPIC": ("READ", "DESCRIBE")})
+    said = betrace.refused("worker")
+    assert "cannot be joined: Broker: Group authorization failed; " + missing in said
+    with betrace.api() as api, pytest.raises(urllib.error.HTTPError) as refused:
+        post(f"{api.url}/api/rules", {"id": "new", "condition": "pay"})
+    assert refused.value.code == 503
+    assert missing in json.load(refused.value)["detail"]
+    allow(secure.kafka.address, STRANGER, "test-", {"GROUP": ("READ",)})
+    assert "authorization" in betrace.refused("worker").lower()
 
 
 def reason(api: Api) -> str:
