@@ -3,7 +3,7 @@
     python -m bench.hold [--minutes 60] [--traces 100000] [--out hold.jsonl]
 
 Traces of 20 spans are produced at the rate at which `trace.max_wait` (10 min) keeps that many in flight. Each
-line of the output is a sample: seconds, resident MB, MB of the data folder, traces in flight, spans judged.
+line of the output is a sample: seconds, resident MB, folder MB, traces in flight, spans judged.
 """
 
 import argparse
