@@ -223,8 +223,7 @@ class _Reader:
             self._say(f"the older syntax cannot be read here: {problem}", _place(node))
             return rule
         if made is None:
-            for each in found:
-                self._at(node, rule.condition, each)
+            self._at(node, rule.condition, found)
             return rule
         new = f"this is the older syntax: write {older_text.on_one_line(made)}"
         self._say(new, _place(node), severity="warning", suggestion=made)
@@ -244,22 +243,25 @@ class _Reader:
         other = older_text.invariant(rule)
         if other is None or (example and older_text.violated(rule, rule.condition, example)):
             return rule
+        written = older_text.on_one_line(other)
         if example and older_text.violated(rule, other, example):
-            new = f"the example of a violation is one only of an invariant: write {other}"
+            new = f"the example of a violation is one only of an invariant: write {written}"
             self._say(new, _place(node), severity="warning", suggestion=other)
             return replace(rule, condition=other)
-        doubt = f"this is violated where all of it holds: if the first asks for the rest, write {other}"
+        doubt = f"this is violated where all of it holds: if the first asks for the rest, write {written}"
         self._say(doubt, _place(node), severity="warning", suggestion=other)
         return rule
 
-    def _at(self, node: Any, text: str, problem: Problem) -> None:
+    def _at(self, node: Any, text: str, problems: Iterable[Problem]) -> None:
+        """Tell problems of a text at their places in the file."""
         lines = self._lines if node is not None else Lines(text)
         found = indices(node, text, self.text) if node is not None else range(len(text) + 1)
-        start, end = (lines.place(found[min(at, len(text))]) for at in (problem.start, problem.end))
-        line = lines.line(start.line)
-        self.found.append(
-            Diagnostic(problem.message, self.file, start, end, line, problem.suggestion, problem.severity)
-        )
+        for each in problems:
+            start, end = (lines.place(found[min(at, len(text))]) for at in (each.start, each.end))
+            line = lines.line(start.line)
+            self.found.append(
+                Diagnostic(each.message, self.file, start, end, line, each.suggestion, each.severity)
+            )
 
     def _unknown(self, node: Any, key: str, known: Iterable[str]) -> None:
         near = difflib.get_close_matches(key, list(known), 1)
