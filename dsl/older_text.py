@@ -8,6 +8,7 @@ from dsl import nodes as n
 from dsl.compile import check
 from dsl.format import duration, formatted, quoted
 from dsl.judge import judge
+from dsl.layout import layout
 from dsl.parse import ParseError, parse
 from dsl.rule import Rule, Test
 from dsl.scope import Problem
@@ -127,7 +128,10 @@ def invariant(rule: Rule) -> str | None:
     if any(isinstance(each, n.Not | n.As) for each in n.walk(condition)):
         return None
     asked = " and ".join(formatted(item) for item in node.items[1:])
-    return f"when {{ {formatted(node.items[0])} }} always {{ {asked} }}"
+    try:
+        return layout(f"when {{ {formatted(node.items[0])} }} always {{ {asked} }}")
+    except ParseError:  # larger, or deeper, than a rule may be
+        return None
 
 
 def violated(rule: Rule, condition: str, example: Test) -> bool:

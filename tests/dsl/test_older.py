@@ -118,6 +118,12 @@ def test_any_older_value_is_read_or_refused(values: dict[str, object]) -> None:
     load([("old", yaml.safe_dump({"rules": [{"id": "a", "condition": "a", **values}]}))])
 
 
+@pytest.mark.parametrize("large", ["(" * 64 + "a" + ")" * 64 + " and b", f"{'a' * 65_500} and b"])
+def test_a_pattern_that_is_too_large_to_be_read_otherwise_is_left_alone(large: str) -> None:
+    text = yaml.safe_dump({"rules": [{"id": "a", "condition": large, "tags": ["x"]}]})
+    assert [rule.condition for rule in load([("old", text)]).rules] == [large]
+
+
 def test_a_large_text_is_refused_at_once() -> None:
     for part in ("count(", "has(/", 'span.attributes["a"] ', "trace.count(a).where("):
         text = part * (9_999 // len(part))

@@ -135,21 +135,26 @@ class Betrace:
         assert done.returncode == code, f"betrace {arguments[0]} ended with {done.returncode}: {done.stderr}"
         return done
 
+    @property
+    def session_folder(self) -> Path:
+        """Where sessions are run."""
+        folder = self.folder / "session"
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def session(self, page: str, **variables: str) -> list[str]:
         """Run the `console` blocks of a page: every command prints what stands under it.
 
-        Each has a shell of its own, in one folder, where `betrace` is this one. Gives the commands.
+        Each has a shell of its own, in `session_folder`, where `betrace` is this one. Gives the commands.
         """
         blocks = "".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL))
         steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", blocks, re.MULTILINE)
-        folder = self.folder / "session"
-        folder.mkdir()
         path = f"{Path(_BETRACE).parent}:{os.environ['PATH']}"
         environment = self._environment() | {"PATH": path} | variables
         for command, said in steps:
             done = subprocess.run(
                 ["bash", "-c", command],
-                cwd=folder,
+                cwd=self.session_folder,
                 env=environment,
                 capture_output=True,
                 text=True,
