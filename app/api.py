@@ -16,8 +16,8 @@ from app.index import Index
 from app.openapi import description
 from app.parameters import known
 from app.problems import Problem, on_error, on_http, on_problem
+from app.rule_book import RuleSource
 from app.rules_api import ROUTES as RULE_ROUTES
-from app.rules_api import RuleSource
 from app.security import Access, Guard
 from app.violations_api import ROUTES as VIOLATION_ROUTES
 

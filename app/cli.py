@@ -9,6 +9,7 @@ import click
 
 from app.errors import UserError
 from app.rule_tools import COMMANDS
+from app.rules_cli import rules
 
 _SEVERAL = ("--rules", "--traces")  # options that take more than one value: --rules a.yaml b.yaml
 
@@ -140,7 +141,7 @@ def config(config_file: Path | None, docs: bool) -> None:
         click.echo(f"{source.key:<28} {source.value:<32} {source.origin}")
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, rules):
     cli.add_command(command)
 
 

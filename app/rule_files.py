@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import click
+
 from app.errors import UserError
 from app.traces import Traces
 from dsl.files import Loaded, load
@@ -13,10 +15,15 @@ from dsl.trace import Trace
 
 
 def read_rules(paths: Iterable[Path]) -> tuple[Rule, ...]:
-    """The rules of files, and of folders with them; UserError with every problem at its place."""
+    """The rules of files, and of folders with them; UserError with every problem at its place.
+
+    Warnings, such as the new text of an older form, go to standard error.
+    """
     loaded = _load(paths)
     if loaded.errors:
         raise UserError("\n".join(problem.render() for problem in loaded.errors))
+    for problem in loaded.diagnostics:
+        click.echo(problem.render(), err=True)
     return loaded.rules
 
 

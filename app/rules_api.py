@@ -2,13 +2,10 @@
 
 import json
 import re
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
-import yaml
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,31 +13,17 @@ from starlette.responses import JSONResponse, Response
 from app.activity import day_json, statement_of
 from app.parameters import known, limit, methods
 from app.problems import Problem
+from app.rule_book import RuleSource, Wanted, current, plan, proposals, rule_file, rule_json
 from app.security import Caller
 from app.try_rule import editor_json, tried, validated
 from dsl.files import load, rule_of
 from dsl.rule import Diagnostic, Rule
-from streams.fold import Change, proposal
+from streams.fold import Change
 from streams.rules_log import NotWritten
 
 _PATIENCE = 2.0  # seconds for trying a rule out
 _TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 _DEEPEST = 100  # levels of a JSON body
-
-
-class RuleSource(Protocol):
-    """The rules in force, and the way to change them (`streams.rules_log.RulesLog`)."""
-
-    @property
-    def problem(self) -> str | None: ...
-
-    def rules(self) -> tuple[Rule, ...]: ...
-
-    def is_file(self, rule_id: str) -> bool: ...
-
-    def history(self, rule_id: str) -> tuple[Change, ...]: ...
-
-    def propose(self, records: Sequence[tuple[str, bytes]], seconds: float = 10.0) -> bool: ...
 
 
 async def listed(request: Request) -> Response:
@@ -66,7 +49,7 @@ async def create(request: Request) -> Response:
     _writable(request, rule.id)
     if any(rule.id == each.id for each in _source(request).rules()):
         raise Problem(409, f"there is a rule {rule.id} already: PUT replaces it")
-    made = await _change(request, rule.id, _current(request, rule.id), rule)
+    made = await _change(request, rule.id, current(_source(request), rule.id), rule)
     return _answer(made, 201, {"location": f"/api/rules/{rule.id}"})
 
 
@@ -120,10 +103,10 @@ async def restore(request: Request) -> Response:
     found = next((c for c in _source(request).history(key) if c.version == number), None)
     if found is None or found.rule is None:
         raise Problem(404, f"there is no version {number} of {key} that could be restored")
-    current = _current(request, key)
-    if request.headers.get("if-match", "*") != "*" and _tag(request) != current:
-        raise Problem(412, f"{key} has moved on to version {current}: look at it again")
-    return _answer(await _change(request, key, current, found.rule))
+    latest = current(_source(request), key)
+    if request.headers.get("if-match", "*") != "*" and _tag(request) != latest:
+        raise Problem(412, f"{key} has moved on to version {latest}: look at it again")
+    return _answer(await _change(request, key, latest, found.rule))
 
 
 async def validate(request: Request) -> Response:
@@ -168,20 +151,17 @@ async def import_rules(request: Request) -> Response:
     if loaded.errors:
         found = [_file_json(problem) for problem in loaded.diagnostics]
         raise Problem(422, f"{len(loaded.errors)} problems; nothing was changed", diagnostics=found)
-    source = _source(request)
-    before = {rule.id: rule for rule in source.rules()}
-    held = [rule.id for rule in loaded.rules if source.is_file(rule.id)]
-    if held:
-        raise Problem(409, f"rules from files cannot be changed here: {', '.join(held[:10])}")
-    changed = [rule for rule in loaded.rules if not _alike(before.get(rule.id), rule)]
-    if changed and dry == "false":
-        await _propose(request, [(rule.id, _current(request, rule.id), rule) for rule in changed])
+    planned = plan(_source(request), loaded.rules)
+    if planned.held:
+        raise Problem(409, f"rules from files cannot be changed here: {', '.join(planned.held[:10])}")
+    if planned.changes and dry == "false":
+        await _propose(request, planned.changes)
     return JSONResponse(
         {
             "dryRun": dry == "true",
-            "created": [rule.id for rule in changed if rule.id not in before],
-            "replaced": [rule.id for rule in changed if rule.id in before],
-            "unchanged": [rule.id for rule in loaded.rules if rule not in changed],
+            "created": planned.created,
+            "replaced": planned.replaced,
+            "unchanged": planned.unchanged,
             "diagnostics": [_file_json(problem) for problem in loaded.diagnostics],
         }
     )
@@ -190,9 +170,8 @@ async def import_rules(request: Request) -> Response:
 async def export(request: Request) -> Response:
     """All rules as a rule file."""
     known(request, ())
-    rules = [yaml_form(rule) for rule in _source(request).rules()]
-    text = yaml.dump({"rules": rules}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     headers = {"content-disposition": 'attachment; filename="rules.yaml"'}
+    text = rule_file(_source(request).rules())
     return Response(text, media_type="application/yaml", headers=headers)
 
 
@@ -207,60 +186,6 @@ ROUTES = [
     methods("/api/rules/{id}/versions", GET=versions),
     methods("/api/rules/{id}/versions/{version:int}/restore", POST=restore),
 ]
-
-
-def rule_json(rule: Rule) -> dict[str, Any]:
-    """A rule as the API shows it."""
-    return {
-        **_given_json(rule),
-        "version": rule.version,
-        "updatedAt": rule.updated_at,
-        "updatedBy": rule.updated_by,
-        "source": rule.source,
-    }
-
-
-def _given_json(rule: Rule) -> dict[str, Any]:
-    """What a writer says of a rule."""
-    return {
-        "id": rule.id,
-        "name": rule.name,
-        "description": rule.description,
-        "severity": rule.severity,
-        "enabled": rule.enabled,
-        "mode": rule.mode,
-        "onIncomplete": rule.on_incomplete,
-        "condition": rule.condition,
-        "message": rule.message,
-        "labels": dict(rule.labels),
-        "compliance": [control._asdict() for control in rule.compliance],
-        "runbookUrl": rule.runbook_url,
-    }
-
-
-def yaml_form(rule: Rule) -> dict[str, Any]:
-    """A rule as a rule file has it, without what is the default."""
-    names = {"onIncomplete": "on_incomplete", "runbookUrl": "runbook_url"}
-    plain = _given_json(Rule(rule.id, "", name=rule.id))
-    given = _given_json(rule)
-    kept = {key: value for key, value in given.items() if key == "id" or value != plain[key]}
-    return {names.get(key, key): value for key, value in kept.items()}
-
-
-class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks."""
-
-
-def _block(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _block)
-
-
-def _alike(before: Rule | None, after: Rule) -> bool:
-    return before is not None and _given_json(before) == _given_json(after)
 
 
 def _version(change: Change) -> dict[str, Any]:
@@ -290,11 +215,6 @@ def _writable(request: Request, rule_id: str) -> None:
         raise Problem(409, f"{rule_id} comes from a rule file: change it there")
 
 
-def _current(request: Request, rule_id: str) -> int:
-    changes = _source(request).history(rule_id)
-    return changes[-1].version if changes else 0
-
-
 def _matched(request: Request, existing: Rule) -> int:
     if "if-match" not in request.headers:
         raise Problem(428, f'say which version you have seen: If-Match: "{existing.version}"')
@@ -315,15 +235,9 @@ async def _change(request: Request, rule_id: str, base: int, rule: Rule | None) 
     return change.rule or Rule(rule_id, "", version=change.version)
 
 
-async def _propose(request: Request, wanted: Sequence[tuple[str, int, Rule | None]]) -> None:
+async def _propose(request: Request, wanted: Sequence[Wanted]) -> None:
     caller: Caller = request.state.caller
-    at = datetime.fromtimestamp(request.app.state.now() / 1e9, UTC).isoformat(timespec="milliseconds")
-    at, batch = at.replace("+00:00", "Z"), uuid.uuid4().hex
-    records = []
-    for number, (rule_id, base, rule) in enumerate(wanted):
-        given = _given_json(rule) if rule else None
-        part = (batch, number, len(wanted)) if len(wanted) > 1 else None
-        records.append((rule_id, proposal(rule_id, base, given, caller.name, at, part)))
+    records = proposals(wanted, caller.name, request.app.state.now())
     try:
         accepted = await run_sync(_source(request).propose, records)
     except NotWritten as problem:

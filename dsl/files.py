@@ -1,38 +1,19 @@
 """Rule files: YAML to rules, with every problem at its place in the file."""
 
 import difflib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
-from dsl.compile import check
-from dsl.parse import ParseError, parse
+from dsl import older, older_text
 from dsl.places import Lines, indices
-from dsl.rule import MODES, ON_INCOMPLETE, SEVERITIES, VERDICTS, Control, Diagnostic, Place, Rule, Test
+from dsl.rule import Diagnostic, Place, Rule, Test
+from dsl.rule_keys import READ
 from dsl.scope import Problem
 
 MAX_RULES = 10_000
-_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
-_OLDER_KEYS = ("compliance_frameworks", "example_violation")
-_KEYS = (
-    "id",
-    "name",
-    "description",
-    "severity",
-    "enabled",
-    "mode",
-    "on_incomplete",
-    "condition",
-    "message",
-    "labels",
-    "compliance",
-    "runbook_url",
-    "tests",
-    *_OLDER_KEYS,
-)
 _JSON_KEYS = {
     "onIncomplete": "on_incomplete",
     "runbookUrl": "runbook_url",
@@ -41,7 +22,6 @@ _JSON_KEYS = {
     "version": None,
     "source": None,
 }
-_TEST_KEYS = ("name", "trace", "traceFile", "expect", "violations", "clause", "missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +37,10 @@ class Loaded:
 
 
 def load(files: Iterable[tuple[str, str]]) -> Loaded:
-    """Read rule files, given as (name, text). Ids are unique over all of them."""
+    """Read rule files, given as (name, text). Ids are unique over all of them.
+
+    Older forms are read, each with a warning that shows the new text.
+    """
     rules: list[Rule] = []
     diagnostics: list[Diagnostic] = []
     ids: set[str] = set()
@@ -82,7 +65,7 @@ def rule_of(
         for key, item in value.items()
         if item is not None and (name := _JSON_KEYS.get(key, key)) is not None
     }
-    reader = _Reader("rule", "", set())
+    reader = _Reader("rule", "", set(), older=False)
     rule = reader.rule(_Plain(named), version, source)
     return rule and replace(rule, updated_at=at, updated_by=by), tuple(reader.found)
 
@@ -122,6 +105,7 @@ class _Reader:
     file: str
     text: str
     ids: set[str]
+    older: bool = True
     found: list[Diagnostic] = field(default_factory=list)
     _lines: Lines = field(init=False)
 
@@ -150,7 +134,9 @@ class _Reader:
             self._say("a rule file is a mapping with 'rules:'", _place(root))
             return
         for key, item in root.value:
-            if key.value != "rules":
+            if key.value in older.LISTED:
+                self._say(f"'{key.value}' has no effect", _place(key), severity="warning")
+            elif key.value != "rules":
                 self._unknown(key, key.value, ("rules",))
             elif not isinstance(item, yaml.SequenceNode):
                 self._say("'rules' is a list", _place(item))
@@ -176,36 +162,48 @@ class _Reader:
 
     def rule(self, given: "_Plain | _Mapped", version: int, source: str, whole: Any = None) -> Rule | None:
         before = len(self.found)
+        values, places = self._values(given)
+        said = older.today(values) if self.older else older.Said(values)
+        for note in said.notes:
+            place = _place(places.get(note.key) or whole)
+            self._say(note.message, place, severity="warning", suggestion=note.suggestion)
+        places |= {key: places[moved] for key, moved in said.moved.items()}
+        for key in ("id", "condition"):
+            if key not in said.values:
+                self._say(f"a rule needs '{key}'", _place(whole))
+        kept = {
+            key: made
+            for key, item in said.values.items()
+            if (made := self._value(key, item, places.get(key))) is not None
+        }
+        if "condition" not in kept:
+            return None
+        rule = Rule(**{"id": "", **kept, "version": version, "source": source})
+        rule = replace(rule, name=rule.name or rule.id)
+        marks = set(values) & set(older.KEYS)
+        rule = self._condition(rule, places.get("condition"), marks)
+        if any(d.severity == "error" for d in self.found[before:]):
+            return None
+        if marks:
+            example = rule.tests[-1] if older.EXAMPLE in marks and rule.tests else None
+            rule = self._both_ways(rule, places.get("condition"), example)
+        return rule
+
+    def _values(self, given: "_Plain | _Mapped") -> tuple[dict[str, Any], dict[str, Any]]:
+        """The values of the keys that there are, and where they stand."""
         values: dict[str, Any] = {}
         places: dict[str, Any] = {}
         for key, item, key_node, node in given.items():
-            if key not in _KEYS:
-                self._unknown(key_node, key, _KEYS)
+            if key not in READ and not (self.older and key in older.KEYS):
+                self._unknown(key_node, key, READ)
             elif key in values:
                 self._say(f"'{key}' stands twice", _place(key_node))
             else:
                 values[key], places[key] = item, node
-        for key in ("id", "condition"):
-            if key not in values:
-                self._say(f"a rule needs '{key}'", _place(whole))
-        kept = {
-            key: made
-            for key, item in values.items()
-            if (made := self._value(key, item, places[key])) is not None
-        }
-        if len(self.found) > before and "condition" not in kept:
-            return None
-        rule = Rule(**{"id": "", **kept, "version": version, "source": source})
-        if not rule.name:
-            rule = Rule(**{"id": "", **kept, "name": rule.id, "version": version, "source": source})
-        self._condition(rule, places.get("condition"))
-        return rule if not any(d.severity == "error" for d in self.found[before:]) else None
+        return values, places
 
     def _value(self, key: str, item: Any, node: Any) -> Any:
-        if key in _OLDER_KEYS:
-            self._say(f"'{key}' is an older key and has no effect", _place(node), severity="warning")
-            return None
-        made, problem = _READ[key](item)
+        made, problem = READ[key](item)
         if problem:
             self._say(f"'{key}' {problem}", _place(node))
             return None
@@ -215,23 +213,55 @@ class _Reader:
             self.ids.add(made)
         return made
 
-    def _condition(self, rule: Rule, node: Any) -> None:
+    def _condition(self, rule: Rule, node: Any, marks: set[str]) -> Rule:
+        """The rule, whose condition is in today's words, with what is wrong with it told."""
+        found = older_text.problems(rule)
+        refused = any(problem.severity == "error" for problem in found)
         try:
-            parsed = parse(rule.condition)
-        except ParseError as refused:
-            self._at(node, rule.condition, refused.problem)
-            return
-        for problem in check(rule, parsed)[1]:
-            self._at(node, rule.condition, problem)
+            made = self._today(rule, marks, refused)
+        except older_text.Untold as problem:
+            self._say(f"the older syntax cannot be read here: {problem}", _place(node))
+            return rule
+        if made is None:
+            self._at(node, rule.condition, found)
+            return rule
+        new = f"this is the older syntax: write {older_text.on_one_line(made)}"
+        self._say(new, _place(node), severity="warning", suggestion=made)
+        rule = replace(rule, condition=made)
+        for each in older_text.problems(rule):
+            self._say(each.message, _place(node), severity=each.severity)
+        return rule
 
-    def _at(self, node: Any, text: str, problem: Problem) -> None:
+    def _today(self, rule: Rule, marks: set[str], refused: bool) -> str | None:
+        if not self.older:
+            return None
+        age = older_text.Age(likely=bool(marks), certain=bool(marks & set(older.TEXTS)))
+        return older_text.today(rule, age, refused)
+
+    def _both_ways(self, rule: Rule, node: Any, example: Test | None) -> Rule:
+        """Older rules said `A and B` for 'both is wrong' and for 'A needs B': the example tells which."""
+        other = older_text.invariant(rule)
+        if other is None or (example and older_text.violated(rule, rule.condition, example)):
+            return rule
+        written = older_text.on_one_line(other)
+        if example and older_text.violated(rule, other, example):
+            new = f"the example of a violation is one only of an invariant: write {written}"
+            self._say(new, _place(node), severity="warning", suggestion=other)
+            return replace(rule, condition=other)
+        doubt = f"this is violated where all of it holds: if the first asks for the rest, write {written}"
+        self._say(doubt, _place(node), severity="warning", suggestion=other)
+        return rule
+
+    def _at(self, node: Any, text: str, problems: Iterable[Problem]) -> None:
+        """Tell problems of a text at their places in the file."""
         lines = self._lines if node is not None else Lines(text)
         found = indices(node, text, self.text) if node is not None else range(len(text) + 1)
-        start, end = (lines.place(found[min(at, len(text))]) for at in (problem.start, problem.end))
-        line = lines.line(start.line)
-        self.found.append(
-            Diagnostic(problem.message, self.file, start, end, line, problem.suggestion, problem.severity)
-        )
+        for each in problems:
+            start, end = (lines.place(found[min(at, len(text))]) for at in (each.start, each.end))
+            line = lines.line(start.line)
+            self.found.append(
+                Diagnostic(each.message, self.file, start, end, line, each.suggestion, each.severity)
+            )
 
     def _unknown(self, node: Any, key: str, known: Iterable[str]) -> None:
         near = difflib.get_close_matches(key, list(known), 1)
@@ -249,111 +279,3 @@ class _Reader:
 
 def _place(node: Any) -> Place | None:
     return Place(node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else None
-
-
-Read = Callable[[Any], tuple[Any, str | None]]
-
-
-def _text(item: Any) -> tuple[Any, str | None]:
-    return (item, None) if isinstance(item, str) else (None, "is text")
-
-
-def _id(item: Any) -> tuple[Any, str | None]:
-    if isinstance(item, str) and _ID.fullmatch(item):
-        return item, None
-    return None, "is lower-case letters, digits and '-', at most 128, such as 'charge-without-check'"
-
-
-def _choice(*allowed: str) -> Read:
-    def read(item: Any) -> tuple[Any, str | None]:
-        if isinstance(item, str) and item.lower() in allowed:
-            return item.lower(), None
-        return None, f"is one of {', '.join(allowed)}"
-
-    return read
-
-
-def _boolean(item: Any) -> tuple[Any, str | None]:
-    return (item, None) if isinstance(item, bool) else (None, "is true or false")
-
-
-def _is_plain(item: Any) -> bool:
-    """Text, or a number, which YAML makes of text that looks like one."""
-    return isinstance(item, str | int | float) and not isinstance(item, bool)
-
-
-def _labels(item: Any) -> tuple[Any, str | None]:
-    if isinstance(item, Mapping) and all(map(_is_plain, item.values())):
-        return {str(key): str(value) for key, value in item.items()}, None
-    return None, "is a mapping of names to text"
-
-
-def _controls(item: Any) -> tuple[Any, str | None]:
-    if isinstance(item, list) and all(map(_is_control, item)):
-        return tuple(Control(str(c["framework"]).lower(), str(c["control"])) for c in item), None
-    return None, "is a list of {framework, control}"
-
-
-def _is_control(item: Any) -> bool:
-    keys = {"framework", "control"}
-    return isinstance(item, Mapping) and set(item) == keys and all(map(_is_plain, item.values()))
-
-
-def _tests(item: Any) -> tuple[Any, str | None]:
-    if not isinstance(item, list):
-        return None, "is a list"
-    tests = []
-    for number, each in enumerate(item, 1):
-        problem = _test_problem(each)
-        if problem:
-            return None, f"number {number}: {problem}"
-        missing = each.get("missing")
-        tests.append(
-            Test(
-                str(each.get("name", f"test {number}")),
-                each["expect"],
-                tuple(each.get("trace", ())),
-                each.get("traceFile"),
-                each.get("violations"),
-                each.get("clause"),
-                None if missing is None else tuple(missing),
-            )
-        )
-    return tuple(tests), None
-
-
-def _test_problem(each: Any) -> str | None:
-    if not isinstance(each, Mapping):
-        return "a test is a mapping"
-    unknown = [key for key in each if key not in _TEST_KEYS]
-    if unknown:
-        return f"unknown key '{unknown[0]}'"
-    if not isinstance(each.get("expect"), str) or each["expect"] not in VERDICTS:
-        return f"'expect' is one of {', '.join(VERDICTS)}"
-    if "trace" not in each and "traceFile" not in each:
-        return "a test needs 'trace' or 'traceFile'"
-    trace, missing = each.get("trace", []), each.get("missing", [])
-    if not isinstance(trace, list) or not all(isinstance(span, Mapping) for span in trace):
-        return "'trace' is a list of spans, each {name: …}"
-    if not isinstance(missing, list):
-        return "'missing' is a list of texts"
-    if not isinstance(each.get("traceFile", ""), str):
-        return "'traceFile' is the name of a file"
-    return None
-
-
-_READ: dict[str, Read] = {
-    "id": _id,
-    "name": _text,
-    "description": _text,
-    "severity": _choice(*SEVERITIES),
-    "enabled": _boolean,
-    "mode": _choice(*MODES),
-    "on_incomplete": _choice(*ON_INCOMPLETE),
-    "condition": _text,
-    "message": _text,
-    "labels": _labels,
-    "compliance": _controls,
-    "runbook_url": _text,
-    "tests": _tests,
-}

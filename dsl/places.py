@@ -15,6 +15,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._kept: dict[int, str] = {}
         self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def place(self, index: int) -> Place:
@@ -26,7 +27,10 @@ class Lines:
         """The text of a line, from 1; empty past the last."""
         if number > len(self.starts):
             return ""
-        return self.text[self.starts[number - 1] :].split("\n", 1)[0].rstrip("\r")
+        if number not in self._kept:  # one text, however many problems it has
+            end = self.starts[number] if number < len(self.starts) else len(self.text)
+            self._kept[number] = self.text[self.starts[number - 1] : end].removesuffix("\n").rstrip("\r")
+        return self._kept[number]
 
 
 def indices(node: yaml.ScalarNode, value: str, text: str) -> list[int]:

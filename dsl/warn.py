@@ -10,6 +10,13 @@ from dsl.scope import Scope
 
 _BELOW = ("<", "<=")
 _ABOVE = (">", ">=")
+_OF_SPANS = {
+    "name": "span:name",
+    "status": "span:status",
+    "kind": "span:kind",
+    "duration": "duration",
+    "service": "service",
+}
 Truth = bool | None
 
 
@@ -84,6 +91,26 @@ def _reads_like_an_invariant(parsed: n.Condition, scope: Scope) -> None:
     else:
         return
     scope.warn(node, f"{text}: did you mean 'when {{ … }} always {{ … }}'?")
+
+
+def _span_as_a_name(parsed: n.Condition, scope: Scope) -> None:
+    for node in _said_of_the_trace([node for _, node in parsed.clauses] + [parsed.pattern]):
+        left = node.left if isinstance(node, n.Compare) else None
+        field = left.text.removeprefix("span.") if isinstance(left, n.Name) else ""
+        if left is not None and field in _OF_SPANS and formatted(left) == f"span.{field}":
+            fix = f"trace.has({_OF_SPANS[field]} …)"
+            scope.warn(left, f"'span' is the name of a span here: {fix} asks any span", fix)
+
+
+def _said_of_the_trace(nodes: Iterable[n.Node | None]) -> Iterator[n.Node]:
+    """The conditions, without what they say of single spans."""
+    for node in nodes:
+        if isinstance(node, n.And | n.Or):
+            yield from _said_of_the_trace(node.items)
+        elif isinstance(node, n.Not | n.Nested):
+            yield from _said_of_the_trace([node.item])
+        elif node is not None:
+            yield node
 
 
 def truth(node: n.Node) -> Truth:  # noqa: C901 one case a node
@@ -190,4 +217,11 @@ def _walk(node: n.Node | None) -> Iterator[n.Node]:
         yield from n.walk(n.Condition("", (), node, ()))
 
 
-WARNINGS = (_unused, _related_to_itself, _never_holds, _never_violated, _reads_like_an_invariant)
+WARNINGS = (
+    _unused,
+    _related_to_itself,
+    _never_holds,
+    _never_violated,
+    _reads_like_an_invariant,
+    _span_as_a_name,
+)

@@ -106,6 +106,20 @@ def test_import_is_all_or_nothing_and_export_is_its_reverse(client: TestClient) 
     assert (len(loaded.rules), loaded.diagnostics) == (3, ())
 
 
+def test_an_older_rule_file_is_taken_in_with_warnings_that_show_the_new_text(client: TestClient) -> None:
+    text = "rules:\n  - {id: old_one, severity: HIGH, expression: span.duration > 1000000000}\n"
+    answer = client.post("/api/rules/import", content=text).json()
+    assert answer["created"] == ["old-one"]
+    told = [(each["severity"], each["line"], each["suggestion"]) for each in answer["diagnostics"]]
+    assert told == [
+        ("warning", 2, "id: old-one"),
+        ("warning", 2, "severity: high"),
+        ("warning", 2, "condition"),
+        ("warning", 2, "trace.has(span:duration > 1s)"),
+    ]
+    assert client.get("/api/rules/old-one").json()["condition"] == "trace.has(span:duration > 1s)"
+
+
 def test_a_refused_import_says_where(client: TestClient) -> None:
     answer = client.post("/api/rules/import", content="rules:\n  - {id: three, condition: 'a = b'}\n")
     (problem,) = answer.json()["diagnostics"]

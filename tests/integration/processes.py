@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from confluent_kafka import Producer
+
+from tests.kafka import Kafka, create_topic
 
 _BETRACE = str(Path(sys.executable).parent / "betrace")
 _PATIENCE = 60.0  # seconds until a condition that should come true is given up
@@ -100,6 +103,21 @@ class Betrace:
         self.folder = folder
         self.started = 0
 
+    @classmethod
+    def on(cls, kafka: Kafka, group: str, folder: Path) -> "Betrace":
+        """Set for a group of its own, with all topics."""
+        create_topic(kafka.address, f"{group}.input", 1)
+        settings = {
+            "KAFKA_BROKERS": kafka.address,
+            "KAFKA_GROUP": group,
+            "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
+            "KAFKA_PARTITIONS": "2",
+            "KAFKA_REPLICATION_FACTOR": "1",
+        }
+        betrace = cls(settings, folder)
+        betrace.run("topics", "create")
+        return betrace
+
     def set(self, name: str, value: str) -> "Betrace":
         """Change a setting for what is started from here on."""
         self.settings[name] = value
@@ -107,11 +125,43 @@ class Betrace:
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """Run a command to its end; its standard output."""
+        return self.ended(*arguments, code=code).stdout
+
+    def ended(self, *arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end, which has to be with that code."""
         done = subprocess.run(
             [_BETRACE, *arguments], env=self._environment(), capture_output=True, text=True, timeout=120
         )
         assert done.returncode == code, f"betrace {arguments[0]} ended with {done.returncode}: {done.stderr}"
-        return done.stdout
+        return done
+
+    @property
+    def session_folder(self) -> Path:
+        """Where sessions are run."""
+        folder = self.folder / "session"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def session(self, page: str, **variables: str) -> list[str]:
+        """Run the `console` blocks of a page: every command prints what stands under it.
+
+        Each has a shell of its own, in `session_folder`, where `betrace` is this one. Gives the commands.
+        """
+        blocks = "".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL))
+        steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", blocks, re.MULTILINE)
+        path = f"{Path(_BETRACE).parent}:{os.environ['PATH']}"
+        environment = self._environment() | {"PATH": path} | variables
+        for command, said in steps:
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd=self.session_folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert done.stdout == said, (command, done.stdout, done.stderr)
+        return [command for command, _ in steps]
 
     def refused(self, *arguments: str) -> str:
         """What a command says that cannot start, in one go and without a traceback."""
