@@ -44,9 +44,10 @@ integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
 	@scripts/collector >/dev/null
 	$(BIN)/pytest tests/integration
 
-fuzz: $(DEV) requirements-fuzz.lock ## an hour of random bytes for the parser, and 100,000 random rules for the oracle
+fuzz: $(DEV) requirements-fuzz.lock ## an hour of random bytes for the parser, one for ingest, 100,000 random rules for the oracle
 	@$(PIP) --require-hashes -r requirements-fuzz.lock
 	$(BIN)/python -m tests.fuzz -max_total_time=3600 -rss_limit_mb=1024 -artifact_prefix=$${TMPDIR:-/tmp}/
+	$(BIN)/python -m tests.fuzz_ingest -max_total_time=3600 -rss_limit_mb=1024 -artifact_prefix=$${TMPDIR:-/tmp}/
 	BETRACE_ORACLE_PAIRS=100000 $(BIN)/pytest tests/dsl/test_oracle.py -o timeout=7200
 
 bench: $(DEV) ## how fast: the worker on a real Kafka, the language, the violation index

@@ -10,6 +10,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from streams.config import Config, Kafka
 from streams.kafka import client_settings
+from streams.producer import LARGEST
 from streams.reach import Heard, Reason, explained, why
 from streams.topics import Topics
 
@@ -52,7 +53,7 @@ def wanted(config: Config) -> list[Wanted]:
         Wanted(names.violations, partitions, append | expiring),
         Wanted(names.activity, partitions, append | expiring),
         Wanted(names.evidence, partitions, append | {"retention.ms": str(7 * _DAY)}),
-        Wanted(names.dead_letter, partitions, append | {"max.message.bytes": str(16 * 2**20)}),
+        Wanted(names.dead_letter, partitions, append | {"max.message.bytes": str(LARGEST)}),
     ]
 
 

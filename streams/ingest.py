@@ -10,32 +10,14 @@ from streams import metrics
 from streams.block import Builder, Counts, Position, Source
 from streams.config import Encoding, Limits
 from streams.crash import CrashPoints
-from streams.otlp import WireError, request_of_json
-from streams.producer import Headers
-from streams.split import Fragment, Malformed, Split, cut, joined, parses, split
+from streams.letters import DeadLetter, Record, of_spans, whole
+from streams.otlp import WireError
+from streams.reading import pieces, read
+from streams.split import Fragment, Split, joined
 
 _GATHER_SPANS = 16_000
 _GATHER_BYTES = 8 * 2**20
-_MARGIN = 1024  # bytes of a block that are not spans
 _FUTURE = 1000  # ms that a record may be stamped ahead of now
-
-
-class Record(NamedTuple):
-    """An input record. `time` is Unix ms, None if it carries none."""
-
-    source: Source
-    offset: int
-    time: int | None
-    key: bytes | None
-    value: bytes | None
-
-
-class DeadLetter(NamedTuple):
-    """What could not be read, as it goes to the dead-letter topic."""
-
-    key: bytes | None
-    value: bytes
-    headers: Headers
 
 
 class Sends(Protocol):
@@ -120,9 +102,8 @@ class Ingest:
         gathered.size += len(record.value or b"")
         gathered.spans += parts.received
         self._place(record, time, parts)
-        rejected = parts.rejected_spans
         self._reject(record, parts)
-        counts = Counts(record.offset, parts.received, parts.own, rejected)
+        counts = Counts(record.offset, parts.received, parts.own, parts.rejected_spans)
         gathered.records.append(Flushed(record.source, time, counts, acknowledge))
         metrics.RECEIVED.inc(parts.received)
         metrics.OWN.inc(parts.own)
@@ -155,23 +136,15 @@ class Ingest:
         return record.time
 
     def _read(self, record: Record) -> Split:
-        topic = record.source.topic
+        topic, value = record.source.topic, record.value or b""
         try:
-            parts = self._split(self._encodings[topic], record.value or b"")
-        except (WireError, Malformed) as problem:
-            reason = problem.reason if isinstance(problem, WireError) else "malformed"
-            self._dead_letter(record, reason, record.value or b"")
+            parts = read(self._encodings[topic], value)
+        except WireError as problem:
+            self._gathered.letters.append(whole(record, problem.reason))
             metrics.RECORDS.labels(topic, "rejected").inc()
             return Split()
-        if not parts.received and record.value:
-            self._dead_letter(record, "no_spans", record.value)
         metrics.RECORDS.labels(topic, "read" if parts.received else "empty").inc()
         return parts
-
-    def _split(self, encoding: Encoding, value: bytes) -> Split:
-        if encoding == "otlp_json":
-            return split(request_of_json(value).SerializeToString()) if value.strip() else Split()
-        return split(value, checked=parses(value))
 
     def _place(self, record: Record, time: int, parts: Split) -> None:
         """Put each trace's spans in a block of its partition.
@@ -179,23 +152,15 @@ class Ingest:
         How a record is cut into parts depends on the record alone, so that a part ingested again is the same.
         """
         shares: dict[int, list[tuple[bytes, Fragment]]] = {}
-        for trace_id, fragment in parts.fragments.items():
+        for trace_id, fragments in pieces(parts, self._limits.block_bytes):
             share = shares.setdefault(zlib.crc32(trace_id) % self._partitions, [])
-            share += [(trace_id, piece) for piece in self._pieces(fragment, parts)]
+            share += [(trace_id, fragment) for fragment in fragments]
         for partition, share in shares.items():
             for number, part in enumerate(_parts(share, self._limits.block_bytes - parts.common)):
                 builder = self._builder(partition, parts.common + sum(piece.size for _, piece in part))
                 builder.section(record.source, Position(record.offset, number), time)
                 for trace_id, piece in part:
                     builder.add(trace_id, piece)
-
-    def _pieces(self, fragment: Fragment, parts: Split) -> list[Fragment]:
-        if fragment.size + parts.common < self._limits.block_bytes - _MARGIN:
-            return [fragment]
-        pieces, too_large = cut(fragment, self._limits.block_bytes - _MARGIN)
-        if too_large:
-            parts.rejected.setdefault("span_too_large", []).extend(too_large)
-        return pieces
 
     def _builder(self, partition: int, size: int) -> Builder:
         """The partition's open block, or a new one if that much may not fit."""
@@ -207,18 +172,7 @@ class Ingest:
     def _reject(self, record: Record, parts: Split) -> None:
         for reason, spans in parts.rejected.items():
             metrics.REJECTED.labels(reason).inc(len(spans))
-            self._dead_letter(record, reason, joined(iter(spans)))
-
-    def _dead_letter(self, record: Record, reason: str, value: bytes) -> None:
-        source = record.source
-        headers = [
-            ("betrace.reason", reason.encode()),
-            ("betrace.topic", source.topic.encode()),
-            ("betrace.partition", b"%d" % source.partition),
-            ("betrace.offset", b"%d" % record.offset),
-        ]
-        self._gathered.letters.append(DeadLetter(record.key, value, headers))
-        metrics.DEAD_LETTERS.labels(reason).inc()
+            self._gathered.letters.append(of_spans(record, reason, joined(iter(spans)), len(spans)))
 
 
 def _parts(share: list[tuple[bytes, Fragment]], limit: int) -> list[list[tuple[bytes, Fragment]]]:

@@ -12,6 +12,9 @@ from streams.kafka import asyncio_settings
 
 Headers = Sequence[tuple[str, bytes]]
 
+LARGEST = 16 * 2**20
+"""Bytes of a record: as much as the dead-letter topic takes."""
+
 
 class Producer:
     """Sends records; a send that fails raises, from `send` or from the future that it returns."""
@@ -48,7 +51,7 @@ def producer_settings(kafka: Kafka) -> dict[str, Any]:
     return asyncio_settings(kafka) | safe | {
         "acks": "all",
         "linger_ms": 5,
-        "max_request_size": 8 * 2**20,
+        "max_request_size": LARGEST,
         "max_batch_size": 2**20,
         "compression_type": "zstd",
         "request_timeout_ms": 30_000,

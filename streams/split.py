@@ -1,25 +1,25 @@
 """Cuts one OTLP message into the spans of each trace, slicing its bytes instead of serialising them again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
 from streams.evidence import SCOPE, is_own
 from streams.otlp import span_problem
 
 NO_PARENT = bytes(8)
-_RESOURCE_SPANS = _FIRST = 0x0A
+_RESOURCE_SPANS = 0x0A
 _SECOND = 0x12
-_CANONICAL_TRACE_ID = b"\x0a\x10"
-_CANONICAL_SPAN_ID = b"\x12\x08"
-_CANONICAL_PARENT_ID = b"\x22\x08"
 _NO_TRACE = bytes(16)
 PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry or a run of its own
+
+_Bounds = tuple[int, int]
+_Messages = Sequence[Span | None]
+_Kind = TypeVar("_Kind", bound=Message)
 
 
 class Prefix(NamedTuple):
@@ -63,22 +63,36 @@ class Malformed(ValueError):
     """The bytes are not a well-formed protobuf message down to its spans."""
 
 
-def split(data: bytes, *, checked: bool = True) -> Split:
+class _Scope(NamedTuple):
+    """What is known of a ScopeSpans from the outside; `parsed` is None where the whole did not parse."""
+
+    resource: bytes
+    broken: bool  # the resource does not parse
+    parsed: ScopeSpans | None
+
+    def messages(self, data: bytes, spans: list[_Bounds], prefix: Prefix) -> _Messages:
+        """The spans as they are parsed, None for one that does not."""
+        if self.parsed is not None and len(self.parsed.spans) == len(spans):
+            return self.parsed.spans
+        if self.broken or _message(Prefix(b"", prefix.scope)) is None:
+            return [None] * len(spans)
+        alone = (_message(Prefix(b"", b""), data[at:stop]) for at, stop in spans)
+        return [message and message.resource_spans[0].scope_spans[0].spans[0] for message in alone]
+
+
+def split(data: bytes) -> Split:
     """Cut a serialised ExportTraceServiceRequest by trace.
 
-    `checked` says that the whole message is known to parse; otherwise each span is parsed, and one that does
-    not is rejected alone. Raises Malformed when not even the spans' bounds can be told.
+    Of a message that does not parse as a whole each span is looked at alone, and one that does not parse is
+    rejected alone. Raises Malformed when not even the spans' bounds can be told.
     """
     result = Split()
+    request = _parsed(ExportTraceServiceRequest, data)
+    groups = iter(() if request is None else request.resource_spans)
     for tag, start, end in _fields(data, 0, len(data)):
         if tag == _RESOURCE_SPANS:
-            _split_resource(result, data, start, end, checked)
+            _split_resource(result, data, (start, end), next(groups, None))
     return result
-
-
-def parses(data: bytes) -> bool:
-    """Whether the bytes are a well-formed ExportTraceServiceRequest."""
-    return _parses(ExportTraceServiceRequest, data)
 
 
 def cut(fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Prefix, bytes]]]:
@@ -116,77 +130,61 @@ def joined(runs: Iterator[tuple[Prefix, bytes]]) -> bytes:
     return b"".join(parts)
 
 
-class _Doubt(NamedTuple):
-    """Of a message that does not parse as a whole."""
-
-    spans: bool  # each may be malformed
-    prefix: bool  # the resource is malformed
-
-
-def _split_resource(result: Split, data: bytes, start: int, end: int, checked: bool) -> None:
-    scopes: list[tuple[int, int]] = []
+def _split_resource(result: Split, data: bytes, bounds: _Bounds, parsed: ResourceSpans | None) -> None:
+    found: list[_Bounds] = []
     common: list[bytes] = []
-    at = start
-    for tag, value, stop in _fields(data, start, end):
+    at = bounds[0]
+    for tag, value, stop in _fields(data, *bounds):
         if tag == _SECOND:
-            scopes.append((value, stop))
+            found.append((value, stop))
         else:
             common.append(data[at:stop])
         at = stop
     resource = b"".join(common)
-    broken = not checked and not _parses(ResourceSpans, resource)
-    for value, stop in scopes:
-        _split_scope(result, data, (value, stop), resource, _Doubt(not checked, broken))
+    broken = parsed is None and _message(Prefix(resource, b"")) is None
+    scopes = iter(() if parsed is None else parsed.scope_spans)
+    for each in found:
+        _split_scope(result, data, each, _Scope(resource, broken, next(scopes, None)))
 
 
-def _split_scope(result: Split, data: bytes, bounds: tuple[int, int], resource: bytes, doubt: _Doubt) -> None:
-    start, end = bounds
-    spans: list[tuple[int, int, int]] = []
+def _split_scope(result: Split, data: bytes, bounds: _Bounds, scope: _Scope) -> None:
+    spans: list[_Bounds] = []
     common: list[bytes] = []
-    at = start
-    for tag, value, stop in _fields(data, start, end):
+    at = bounds[0]
+    for tag, _, stop in _fields(data, *bounds):
         if tag == _SECOND:
-            spans.append((at, value, stop))
+            spans.append((at, stop))
         else:
             common.append(data[at:stop])
         at = stop
-    prefix = Prefix(resource, b"".join(common))
+    prefix = Prefix(scope.resource, b"".join(common))
     result.received += len(spans)
     result.common += len(prefix.resource) + len(prefix.scope) + 8
-    own_scope = SCOPE.encode() in prefix.scope and _scope_name(prefix.scope) == SCOPE
-    if doubt.spans or own_scope:
-        broken = doubt.prefix or (doubt.spans and not _parses(ScopeSpans, prefix.scope))
-        spans = [s for s in spans if _admit(result, data, s, prefix, broken)]
-    _collect(result, data, spans, prefix)
+    messages = scope.messages(data, spans, prefix)
+    if SCOPE.encode() in prefix.scope and _scope_name(prefix) == SCOPE:
+        others = [pair for pair in zip(spans, messages, strict=True) if not is_own(SCOPE, pair[1])]
+        result.own += len(spans) - len(others)
+        spans, messages = [pair[0] for pair in others], [pair[1] for pair in others]
+    _collect(result, data, spans, messages, prefix)
 
 
-def _collect(result: Split, data: bytes, spans: list[tuple[int, int, int]], prefix: Prefix) -> None:
-    """The hot loop: a span's ids are where every common encoder puts them, or it is parsed."""
+def _collect(result: Split, data: bytes, spans: list[_Bounds], messages: _Messages, prefix: Prefix) -> None:
+    """The hot loop: the ids are those that whoever parses the spans will see."""
     runs: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
-    for at, value, stop in spans:
-        trace_id = data[value + 2 : value + 18]
-        span_id = data[value + 20 : value + 28]
+    for (at, stop), span in zip(spans, messages, strict=True):
+        if span is None:
+            result.rejected.setdefault("malformed_span", []).append((prefix, data[at:stop]))
+            continue
+        trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
         if (
-            data[value : value + 2] == _CANONICAL_TRACE_ID
-            and data[value + 18 : value + 20] == _CANONICAL_SPAN_ID
-            and value + 28 <= stop
-            and (
-                stop == value + 28 or data[value + 28] > 0x22 or data[value + 28 : value + 30] == b"\x22\x08"
-            )
+            len(trace_id) != 16
+            or trace_id == _NO_TRACE
+            or len(span_id) != 8
+            or span_id == NO_PARENT
+            or (parent and len(parent) != 8)
         ):
-            parent = (
-                data[value + 30 : value + 38]
-                if data[value + 28 : value + 30] == _CANONICAL_PARENT_ID
-                else b""
-            )
-            problem = (trace_id == _NO_TRACE or span_id == NO_PARENT) and span_problem(
-                trace_id, span_id, parent
-            )
-        else:
-            trace_id, span_id, parent = _ids(data[value:stop])
-            problem = span_problem(trace_id, span_id, parent)
-        if problem:
-            result.rejected.setdefault(problem, []).append((prefix, data[at:stop]))
+            reason = str(span_problem(trace_id, span_id, parent))
+            result.rejected.setdefault(reason, []).append((prefix, data[at:stop]))
             continue
         run = runs.get(trace_id)
         if run is None:
@@ -200,41 +198,21 @@ def _collect(result: Split, data: bytes, spans: list[tuple[int, int, int]], pref
         fragment.add(ids, prefix, b"".join(slices))
 
 
-def _admit(result: Split, data: bytes, bounds: tuple[int, int, int], prefix: Prefix, broken: bool) -> bool:
-    """Whether a span that needs a closer look goes on; one that does not is counted here."""
-    at, value, stop = bounds
+def _parsed(kind: type[_Kind], data: bytes) -> _Kind | None:
     try:
-        span = Span.FromString(data[value:stop])
+        return kind.FromString(data)
     except DecodeError:
-        span = None
-    if span is None or broken:
-        result.rejected.setdefault("malformed_span", []).append((prefix, data[at:stop]))
-        return False
-    if is_own(_scope_name(prefix.scope), span):
-        result.own += 1
-        return False
-    return True
+        return None
 
 
-def _parses(kind: type[Message], data: bytes) -> bool:
-    try:
-        kind.FromString(data)
-    except DecodeError:
-        return False
-    return True
+def _message(prefix: Prefix, span: bytes = b"") -> TracesData | None:
+    """What is read of a span when its trace is judged: as deep in messages, for that depth has a bound."""
+    return _parsed(TracesData, joined(iter([(prefix, span)])))
 
 
-def _scope_name(scope_fields: bytes) -> str:
-    try:
-        scope: InstrumentationScope = ScopeSpans.FromString(scope_fields).scope
-    except DecodeError:
-        return ""
-    return scope.name
-
-
-def _ids(data: bytes) -> tuple[bytes, bytes, bytes]:
-    span = Span.FromString(data)
-    return span.trace_id, span.span_id, span.parent_span_id
+def _scope_name(prefix: Prefix) -> str:
+    message = _message(Prefix(b"", prefix.scope))
+    return message.resource_spans[0].scope_spans[0].scope.name if message else ""
 
 
 def _varint(value: int) -> bytes:

@@ -18,9 +18,10 @@ from streams.crash import CrashPoints
 from streams.embedded import UNREAD_BYTES
 from streams.group import Group, Load
 from streams.health import Health
-from streams.ingest import DeadLetter, Ingest, Record
+from streams.ingest import Ingest
 from streams.inputs import Inputs
 from streams.judge import Judge, Rules
+from streams.letters import REPLAYED, DeadLetter, Record
 from streams.partition import Partition
 from streams.producer import Producer
 from streams.publish import Publisher
@@ -198,7 +199,9 @@ class Worker:
             self.unread.input -= len(message.value or b"")
             time = None if message.timestamp is None else round(message.timestamp * 1000)
             source = Source(message.topic, message.partition)
-            self.ingest.add(Record(source, message.offset, time, message.key, message.value), event.ack)
+            replayed = dict(message.headers or ()).get(REPLAYED)
+            record = Record(source, message.offset, time, message.key, message.value, replayed)
+            self.ingest.add(record, event.ack)
             if self.ingest.full:
                 await self._guarded(self.ingest.flush())
 

@@ -6,7 +6,9 @@ from typing import Any
 from streams.block import Block, Counts, Position, Source
 from streams.config import Encoding, Limits
 from streams.crash import CrashPoints
-from streams.ingest import DeadLetter, Ingest, Record
+from streams.ingest import Ingest
+from streams.letters import SIZE, DeadLetter, Record
+from streams.producer import LARGEST
 from tests.streams.spans import request, span
 
 INPUT = Source("spans", 0)
@@ -168,3 +170,12 @@ def test_what_was_on_its_way_at_a_rebalance_is_neither_told_nor_acknowledged() -
 
     stage = asyncio.run(work())
     assert (stage.take(), stage.progress) == ([], {})
+
+
+def test_a_dead_letter_that_does_not_fit_is_cut_and_tells_its_size() -> None:
+    value = b"\xff" * (LARGEST + 1)
+    sent, _, acknowledged = ingest(value)
+    (letter,) = sent.letters
+    assert len(letter.value) < LARGEST
+    assert dict(letter.headers)[SIZE] == b"%d" % len(value)
+    assert acknowledged == [0]

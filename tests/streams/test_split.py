@@ -7,7 +7,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from streams.evidence import EVIDENCE_ID, evidence_span_id
-from streams.split import NO_PARENT, Malformed, cut, joined, parses, split
+from streams.split import NO_PARENT, Malformed, cut, joined, split
 from tests.streams.spans import request, span
 
 
@@ -88,8 +88,7 @@ def test_a_span_that_does_not_parse_is_rejected_alone() -> None:
         ("shop", [span(1, 1, name="good")]), ("pay", [span(1, 2, name="evil")])
     ).SerializeToString()
     data = good.replace(b"evil", b"\xff\xfe\xfd\xfc")  # a name that is not UTF-8
-    assert not parses(data)
-    parts = split(data, checked=False)
+    parts = split(data)
     assert [len(fragment.ids) for fragment in parts.fragments.values()] == [1]
     assert {key: len(spans) for key, spans in parts.rejected.items()} == {"malformed_span": 1}
 
@@ -97,7 +96,7 @@ def test_a_span_that_does_not_parse_is_rejected_alone() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_split_or_refused(data: bytes) -> None:
     with contextlib.suppress(Malformed):
-        split(data, checked=parses(data))
+        split(data)
 
 
 @given(generated, st.data())
@@ -107,7 +106,7 @@ def test_a_message_that_is_cut_short_is_split_or_refused(
     data = request(*groups).SerializeToString()
     data = data[: draw.draw(st.integers(0, len(data)))]
     with contextlib.suppress(Malformed):
-        split(data, checked=parses(data))
+        split(data)
 
 
 def test_own_spans_are_dropped_only_if_scope_and_id_agree() -> None:

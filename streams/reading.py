@@ -1,0 +1,52 @@
+"""Reads one input record: its spans by trace, or why it has none; for the worker and for `betrace replay`."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from streams.config import Encoding
+from streams.otlp import WireError, request_of_json
+from streams.split import Fragment, Malformed, Split, cut, split
+
+REASONS: Final = (
+    "malformed",
+    "not_otlp",
+    "no_spans",
+    "bad_trace_id",
+    "bad_span_id",
+    "bad_parent_id",
+    "malformed_span",
+    "span_too_large",
+)
+"""Why a record (the first three) or a span is not judged."""
+
+_MARGIN = 1024  # bytes of a block that are not spans
+
+
+def read(encoding: Encoding, value: bytes) -> Split:
+    """Cut a record by trace; WireError for one that holds no spans. An empty record is no error."""
+    try:
+        parts = _split(encoding, value)
+    except Malformed as problem:
+        raise WireError("malformed", f"not an OTLP protobuf message: {problem}") from None
+    if value and not parts.received:
+        raise WireError("no_spans", "a message without spans, or one that only looks like OTLP")
+    return parts
+
+
+def pieces(parts: Split, block_bytes: int) -> Iterator[tuple[bytes, list[Fragment]]]:
+    """Each trace's spans in pieces that fit in a block; a span that alone does not is rejected in `parts`."""
+    limit = block_bytes - _MARGIN
+    for trace_id, fragment in parts.fragments.items():
+        if fragment.size + parts.common < limit:
+            yield trace_id, [fragment]
+            continue
+        fitting, too_large = cut(fragment, limit)
+        if too_large:
+            parts.rejected.setdefault("span_too_large", []).extend(too_large)
+        yield trace_id, fitting
+
+
+def _split(encoding: Encoding, value: bytes) -> Split:
+    if encoding == "otlp_json":
+        return split(request_of_json(value).SerializeToString()) if value.strip() else Split()
+    return split(value)
