@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import UserError
-from streams.config import Config, InputTopic, Kafka, Limits, Mechanism, Protocol, Windows
+from streams.config import Config, DeadLetters, InputTopic, Kafka, Limits, Mechanism, Protocol, Windows
 from streams.kafka import ssl_context
 from streams.tls import BadFile
 
@@ -21,7 +21,8 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, 
 _SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
-def _seconds(value: Any) -> Any:
+def seconds(value: Any) -> Any:
+    """Seconds of a duration such as 250ms or 2h; ValueError says what one looks like."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)\s*", str(value))
     if found is None:
         raise ValueError("a duration is a number and a unit: 250ms, 1.5s, 5m, 1h, 30d")
@@ -55,7 +56,7 @@ def _address(value: Any) -> Any:
     return str(value)
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+Seconds = Annotated[float, BeforeValidator(seconds)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Address = Annotated[str, BeforeValidator(_address)]
 Port = Annotated[int, Field(ge=1)]
@@ -135,6 +136,14 @@ class WorkerSettings(_Group):
     )
 
 
+class DeadLetterSettings(_Group):
+    max_share: float = Field(
+        0.5, ge=0, le=1, description="a worker stops when more of a topic cannot be read; 1 is never"
+    )
+    window: int = Field(1000, ge=1, le=1_000_000, description="over that many last records of the topic")
+    min_records: int = Field(100, ge=1, description="and not before that many")
+
+
 class RulesSettings(_Group):
     files: Annotated[list[Path], BeforeValidator(_list)] = Field([], description="read-only rule files")
     max_steps: int = Field(1_000_000, ge=1000, description="steps a rule may take on one trace")
@@ -183,6 +192,7 @@ class Settings(_Group):
     kafka: KafkaSettings = KafkaSettings()
     trace: TraceSettings = TraceSettings()
     worker: WorkerSettings = WorkerSettings()
+    dead_letter: DeadLetterSettings = DeadLetterSettings()
     rules: RulesSettings = RulesSettings()
     violations: ViolationsSettings = ViolationsSettings()
     api: ApiSettings = ApiSettings()
@@ -250,6 +260,7 @@ class Settings(_Group):
             worker.data_dir,
             tuple(self.rules.files),
             self.violations.retention,
+            DeadLetters(self.dead_letter.max_share, self.dead_letter.window, self.dead_letter.min_records),
         )
 
     def _kafka(self) -> Kafka:
@@ -355,6 +366,8 @@ def readable(key: str, value: Any) -> str:
         return ", ".join(readable(key, item) for item in value) or "none"
     if isinstance(value, _Topic):
         return f"{value.name}:{value.encoding}"
+    if key.endswith("_share"):
+        return f"{value:g}"
     if isinstance(value, float):
         return _readable_seconds(value)
     if key.endswith(("_bytes", "_memory")):

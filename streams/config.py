@@ -75,6 +75,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """A worker stops when of a topic's last `window` records (or `least`) more than `max_share` are bad."""
+
+    max_share: float = 0.5
+    window: int = 1000
+    least: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that a worker is told."""
 
@@ -84,3 +93,4 @@ class Config:
     data_dir: Path = Path("data")
     rule_files: tuple[Path, ...] = ()
     violations_retention: float = 30 * 86_400.0
+    dead_letters: DeadLetters = DeadLetters()

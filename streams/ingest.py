@@ -8,13 +8,15 @@ from typing import NamedTuple, Protocol
 
 from streams import metrics
 from streams.block import Builder, Counts, Position, Source
-from streams.config import Encoding, Limits
+from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
 from streams.letters import DeadLetter, Record, of_spans, whole
 from streams.otlp import WireError
 from streams.reading import pieces, read
 from streams.split import Fragment, Split, joined
+from streams.unreadable import Readable, Unreadable
 
+_POLICY = DeadLetters()
 _GATHER_SPANS = 16_000
 _GATHER_BYTES = 8 * 2**20
 _FUTURE = 1000  # ms that a record may be stamped ahead of now
@@ -66,12 +68,15 @@ class Ingest:
         limits: Limits,
         crash: CrashPoints,
         now: Callable[[], int],
+        policy: DeadLetters = _POLICY,
     ) -> None:
         self.progress: dict[Source, Progress] = {}
         self._flushed: list[Flushed] = []
         self._sends = sends
         self._partitions = partitions
         self._encodings = encodings
+        self._readable = {topic: Readable(topic, kind, policy) for topic, kind in encodings.items()}
+        self._unreadable: Unreadable | None = None
         self._limits = limits
         self._crash = crash
         self._now = now
@@ -95,7 +100,12 @@ class Ingest:
         return taken
 
     def add(self, record: Record, acknowledge: Callable[[], object]) -> None:
-        """Take in a record; `acknowledge` comes back from `take` when all that it led to is durable."""
+        """Take in a record; `acknowledge` comes back from `take` when all that it led to is durable.
+
+        Too many that cannot be read are told by `flush`, and nothing is sent any more.
+        """
+        if self._unreadable:
+            return
         time = self._time_of(record)
         gathered = self._gathered
         parts = self._read(record)
@@ -109,8 +119,10 @@ class Ingest:
         metrics.OWN.inc(parts.own)
 
     async def flush(self) -> None:
-        """Send what was gathered and wait until it is durable."""
+        """Send what was gathered and wait until it is durable; Unreadable when too little can be read."""
         async with self._flushing:
+            if self._unreadable:
+                raise self._unreadable
             gathered, self._gathered = self._gathered, _Gathered()
             progress = self.progress
             sent = [await self._sends.dead_letter(letter) for letter in gathered.letters]
@@ -139,11 +151,14 @@ class Ingest:
         topic, value = record.source.topic, record.value or b""
         try:
             parts = read(self._encodings[topic], value)
+            reason = None if parts.fragments or parts.own else next(iter(parts.rejected), None)
         except WireError as problem:
-            self._gathered.letters.append(whole(record, problem.reason))
-            metrics.RECORDS.labels(topic, "rejected").inc()
-            return Split()
-        metrics.RECORDS.labels(topic, "read" if parts.received else "empty").inc()
+            parts, reason = Split(), problem.reason
+            self._gathered.letters.append(whole(record, reason))
+        if value:
+            self._unreadable = self._readable[topic].count(record, reason)
+        outcome = "read" if parts.received else "rejected" if value else "empty"
+        metrics.RECORDS.labels(topic, outcome).inc()
         return parts
 
     def _place(self, record: Record, time: int, parts: Split) -> None:

@@ -125,6 +125,7 @@ class Worker:
             self.config.limits,
             self.crash,
             self._now_ms,
+            self.config.dead_letters,
         )
         self.app = faust_app(self.config)
         self.inputs = Inputs(

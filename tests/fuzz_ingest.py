@@ -2,7 +2,7 @@
 
 Whatever the bytes of a record, in either encoding, its spans are placed, rejected or BeTrace's own, and those
 that are placed parse as what grouping takes them for; anything else is a crash, and the bytes that led to it
-are kept. It takes libFuzzer's options and starts from the messages of `tests/data`, spoilt as by `tests/poison.py`.
+are kept. It takes libFuzzer's options and starts from spoilt messages (`tests/poison.py`).
 """
 
 import sys

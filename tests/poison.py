@@ -30,20 +30,22 @@ class Poison(NamedTuple):
     value: bytes | None
 
 
-def poison(seed: int, count: int) -> Iterator[Poison]:
+def poison(seed: int, count: int, folder: Path = DATA) -> Iterator[Poison]:
     """That many values: each kind of mutation in turn, of any message, in both encodings."""
     rng = random.Random(seed)
-    known = messages()
+    known = messages(folder)
     for number in range(count):
         kind, mutate = _MUTATIONS[number // 2 % len(_MUTATIONS)]
         encoding: Encoding = ("otlp_proto", "otlp_json")[number % 2]
         yield Poison(kind, encoding, mutate(rng, rng.choice(known), encoding))
 
 
-def messages() -> list[ExportTraceServiceRequest]:
-    """Small messages of real spans, of all the files in `tests/data`."""
+def messages(folder: Path = DATA) -> list[ExportTraceServiceRequest]:
+    """Small messages of real spans, of the files in a folder."""
     found: list[ExportTraceServiceRequest] = []
-    for path in sorted(path for path in DATA.rglob("*") if path.suffix in (".json", ".jsonl", ".gz", ".pb")):
+    for path in sorted(
+        path for path in folder.rglob("*") if path.suffix in (".json", ".jsonl", ".gz", ".pb")
+    ):
         pieces = [piece.request for piece in read(str(path)) if isinstance(piece, TracesPiece)]
         found += [small for request in pieces[:3] for small in _small(request)]
     return found

@@ -11,7 +11,7 @@ from app.rule_files import read_rules
 from dsl.compile import RuleSet, compile_rules
 from streams.activity import Activity
 from streams.block import Block, Source
-from streams.config import Encoding, Limits
+from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
 from streams.ingest import Ingest
 from streams.judge import Judge, Rules
@@ -34,7 +34,7 @@ def ingested(records: list[Poison]) -> tuple[Sent, Counter[str], list[int]]:
 
     async def work() -> Sent:
         sent = Sent()
-        stage = Ingest(sent, 4, ENCODINGS, Limits(), CrashPoints(), lambda: NOW)
+        stage = Ingest(sent, 4, ENCODINGS, Limits(), CrashPoints(), lambda: NOW, DeadLetters(max_share=1.0))
         for offset, each in enumerate(records):
             record = Record(Source(each.encoding, 0), offset, NOW, b"key", each.value)
             stage.add(record, lambda offset=offset: acknowledged.append(offset))  # type: ignore[misc]
