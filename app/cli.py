@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app.dead_letter_tools import dead_letters
 from app.errors import UserError
 from app.rule_tools import COMMANDS
 from app.rules_cli import rules
@@ -74,7 +75,7 @@ def topics() -> None:
 @click.pass_obj
 def create(config_file: Path | None) -> None:
     """Create the topics that are missing; refuse those unlike the settings."""
-    from app.run import told
+    from app.told import told
     from streams.admin import create
 
     with told():
@@ -86,7 +87,7 @@ def create(config_file: Path | None) -> None:
 @click.pass_obj
 def list_topics(config_file: Path | None) -> None:
     """Show the topics with their partitions."""
-    from app.run import told
+    from app.told import told
     from streams.admin import partition_counts, wanted
 
     config = _settings(config_file).config()
@@ -104,7 +105,7 @@ def list_topics(config_file: Path | None) -> None:
 @click.pass_obj
 def accounting(config_file: Path | None, form: str) -> None:
     """Show where every span went."""
-    from app.run import told
+    from app.told import told
     from streams.accounting import account
 
     with told():
@@ -141,7 +142,7 @@ def config(config_file: Path | None, docs: bool) -> None:
         click.echo(f"{source.key:<28} {source.value:<32} {source.origin}")
 
 
-for command in (*COMMANDS, rules):
+for command in (*COMMANDS, rules, dead_letters):
     cli.add_command(command)
 
 

@@ -1,15 +1,13 @@
 """`betrace produce`: sends trace files to Kafka."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
-
-from confluent_kafka import KafkaError, Message, Producer
+from typing import NamedTuple
 
 from app.errors import UserError
-from app.run import told
+from app.sending import Sending
+from app.told import told
 from streams.admin import partition_counts
-from streams.config import InputTopic, Kafka
-from streams.kafka import client_settings
+from streams.config import Encoding, Kafka
 from streams.otlp import WireError, json_of_request
 from streams.trace_files import Problem, TracesPiece, read
 
@@ -30,23 +28,12 @@ def produce(kafka: Kafka, files: Iterable[str]) -> Sent:
             raise UserError(
                 f"the input topic {topic.name} does not exist: create it, or set kafka.input_topics"
             )
-    failed: list[KafkaError] = []
-
-    def on_delivery(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failed.append(error)
-
-    producer = Producer(client_settings(kafka, **{"log_level": 0, "message.max.bytes": 16 * 2**20}))
-    records = spans = 0
-    for piece in _pieces(files):
-        _send(producer, topic, piece, on_delivery)
-        records += 1
-        spans += sum(len(ss.spans) for rs in piece.request.resource_spans for ss in rs.scope_spans)
-    left = producer.flush(60)
-    if failed or left:
-        why = failed[0].str() if failed else "no answer from Kafka"
-        raise UserError(f"{len(failed) + left} of {records} records were not sent: {why}")
-    return Sent(records, spans, topic.name)
+    spans = 0
+    with Sending(kafka) as sending:
+        for piece in _pieces(files):
+            sending.send(topic.name, _value(piece, topic.encoding))
+            spans += sum(len(ss.spans) for rs in piece.request.resource_spans for ss in rs.scope_spans)
+    return Sent(sending.records, spans, topic.name)
 
 
 def _pieces(files: Iterable[str]) -> Iterable[TracesPiece]:
@@ -59,14 +46,6 @@ def _pieces(files: Iterable[str]) -> Iterable[TracesPiece]:
         raise UserError(str(problem)) from None
 
 
-def _send(producer: Producer, topic: InputTopic, piece: TracesPiece, on_delivery: Any) -> None:
+def _value(piece: TracesPiece, encoding: Encoding) -> bytes:
     request = piece.request
-    value = json_of_request(request) if topic.encoding == "otlp_json" else request.SerializeToString()
-    while True:
-        try:
-            producer.produce(topic.name, value, on_delivery=on_delivery)
-        except BufferError:
-            producer.poll(0.1)
-        else:
-            producer.poll(0)
-            return
+    return json_of_request(request) if encoding == "otlp_json" else request.SerializeToString()

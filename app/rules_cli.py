@@ -158,8 +158,9 @@ def _cell(text: str, width: int) -> str:
 def _log(config_file: Path | None) -> "Iterator[RulesLog]":
     """The rules log, read to its end; UserError when Kafka is away or has no such topic."""
     from app.rule_files import read_rules
-    from app.run import following, told
+    from app.run import following
     from app.settings import load
+    from app.told import told
     from streams.admin import partition_counts
     from streams.topics import Topics
 

@@ -19,6 +19,7 @@ from app.rule_files import read_rules
 from app.security import Access, read_tokens
 from app.serve import bind, serve
 from app.settings import Settings
+from app.told import told
 from dsl.rule import Rule
 from streams.admin import TopicError, check_login, verify
 from streams.config import Config
@@ -94,15 +95,6 @@ def api_tls(settings: Settings) -> ssl.SSLContext | None:
     try:
         return server_context("api.tls", tls.cert_file, tls.key_file)
     except BadFile as problem:
-        raise UserError(str(problem)) from None
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """What is wrong with Kafka or its topics, as a UserError."""
-    try:
-        yield
-    except (TopicError, Unreachable) as problem:
         raise UserError(str(problem)) from None
 
 

@@ -89,7 +89,7 @@ def split(data: bytes) -> Split:
     result = Split()
     request = _parsed(ExportTraceServiceRequest, data)
     groups = iter(() if request is None else request.resource_spans)
-    for tag, start, end in _fields(data, 0, len(data)):
+    for tag, start, end in fields(data, 0, len(data)):
         if tag == _RESOURCE_SPANS:
             _split_resource(result, data, (start, end), next(groups, None))
     return result
@@ -101,7 +101,7 @@ def cut(fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Pref
     size = number = 0
     for prefix, spans in fragment.runs:
         at = 0
-        for _, _, stop in _fields(spans, 0, len(spans)):
+        for _, _, stop in fields(spans, 0, len(spans)):
             span, at = spans[at:stop], stop
             needed = len(span) + len(prefix.resource) + len(prefix.scope) + PER_SPAN
             if needed > limit:
@@ -134,7 +134,7 @@ def _split_resource(result: Split, data: bytes, bounds: _Bounds, parsed: Resourc
     found: list[_Bounds] = []
     common: list[bytes] = []
     at = bounds[0]
-    for tag, value, stop in _fields(data, *bounds):
+    for tag, value, stop in fields(data, *bounds):
         if tag == _SECOND:
             found.append((value, stop))
         else:
@@ -151,7 +151,7 @@ def _split_scope(result: Split, data: bytes, bounds: _Bounds, scope: _Scope) -> 
     spans: list[_Bounds] = []
     common: list[bytes] = []
     at = bounds[0]
-    for tag, _, stop in _fields(data, *bounds):
+    for tag, _, stop in fields(data, *bounds):
         if tag == _SECOND:
             spans.append((at, stop))
         else:
@@ -224,7 +224,7 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Tag, start and end of the value of each field in data[at:end]; Malformed when one runs over."""
     try:
         while at < end:

@@ -127,10 +127,10 @@ class Kafka:
             return False
 
 
-def create_topic(address: str, name: str, partitions: int) -> None:
+def create_topic(address: str, name: str, partitions: int, settings: dict[str, str] | None = None) -> None:
     """Create a topic, and return when it is there."""
     client = AdminClient({"bootstrap.servers": address})
-    client.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
+    client.create_topics([NewTopic(name, partitions, 1, config=settings or {})])[name].result(30)
 
 
 def free_ports(count: int) -> list[int]:
