@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.traces import Traces
+from app.traces import Progress
 from dsl.compile import RuleSet
 from dsl.trace import Trace
 from dsl.verdict import Verdict, Violation
@@ -31,6 +31,15 @@ class Totals:
         return 1 if self.violations else 0
 
 
+class Source(Protocol):
+    """Where traces come from; what is wrong with a part of it is in `errors` when they have been read."""
+
+    errors: list[str]
+    progress: Progress
+
+    def __iter__(self) -> Iterator[Trace]: ...
+
+
 class Form(Protocol):
     """How verdicts are told."""
 
@@ -39,7 +48,7 @@ class Form(Protocol):
     def end(self, totals: Totals, errors: list[str]) -> None: ...
 
 
-def check(rules: RuleSet, traces: Traces, form: Form, *, every: bool) -> int:
+def check(rules: RuleSet, traces: Source, form: Form, *, every: bool) -> int:
     """Judge all traces; tell violations and errors, or with `every` all verdicts. Gives the exit code."""
     totals = Totals()
     for trace in traces:

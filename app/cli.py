@@ -9,10 +9,12 @@ import click
 
 from app.dead_letter_tools import dead_letters
 from app.errors import UserError
+from app.replay_tools import replay
 from app.rule_tools import COMMANDS
 from app.rules_cli import rules
 
-_SEVERAL = ("--rules", "--traces")  # options that take more than one value: --rules a.yaml b.yaml
+# options that take more than one value: --rules a.yaml b.yaml
+_SEVERAL = ("--rules", "--traces", "--offsets")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -142,7 +144,7 @@ def config(config_file: Path | None, docs: bool) -> None:
         click.echo(f"{source.key:<28} {source.value:<32} {source.origin}")
 
 
-for command in (*COMMANDS, rules, dead_letters):
+for command in (*COMMANDS, rules, dead_letters, replay):
     cli.add_command(command)
 
 

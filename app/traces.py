@@ -1,27 +1,19 @@
-"""Traces out of trace files, however large: grouped by trace id, in memory or, past a limit, on disk."""
+"""Traces out of trace files, however large."""
 
-import struct
 import sys
-import tempfile
 import time
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
-
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from app.errors import UserError
+from app.pile import KEPT, Pile
 from dsl.trace import Trace
 from streams.otlp import WireError
 from streams.split import joined, split
 from streams.trace_files import Problem, TracesPiece, read
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".binpb", ".pb")
-_KEPT = 64 * 2**20  # bytes of spans in memory; what is more goes to disk
-_BUCKETS = 256
-_HEADER = struct.Struct(">16sI")  # trace id, length
 
 
 @dataclass(slots=True)
@@ -51,77 +43,38 @@ class Traces:
     """The traces of files and folders, `-` for standard input. What is wrong with a part goes to `errors`."""
 
     files: Iterable[str]
-    kept: int = _KEPT
+    kept: int = KEPT
     spans: int = 0
     errors: list[str] = field(default_factory=list)
     progress: Progress = field(default_factory=Progress)
-    _size: int = 0
-    _parts: dict[bytes, list[bytes]] = field(default_factory=dict)
-    _buckets: list[BinaryIO] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Trace]:
         """All traces, once all files are read: spans of one may stand in any of them."""
-        with tempfile.TemporaryDirectory(prefix="betrace-") as folder:
-            try:
-                for name in _files(self.files):
-                    self._read(name, Path(folder))
-                self.progress.clear()
-                if self._buckets:
-                    self._spill(Path(folder))
-                yield from self._traces()
-            finally:
-                for bucket in self._buckets:
-                    bucket.close()
+        with Pile(self.kept) as pile:
+            for name in _files(self.files):
+                self._read(name, pile)
+            self.progress.clear()
+            for trace, _ in pile.traces():
+                yield trace
 
-    def _read(self, name: str, folder: Path) -> None:
+    def _read(self, name: str, pile: Pile) -> None:
         try:
             for piece in read(name):
                 if isinstance(piece, Problem):
                     self.errors.append(str(piece))
                 else:
-                    self._take(piece)
+                    self._take(piece, pile)
                     self.progress.say(f"{name}: {self.spans:,} spans read")
-                if self._size > self.kept:
-                    self._spill(folder)
         except WireError as problem:
             self.errors.append(str(problem))
 
-    def _take(self, piece: TracesPiece) -> None:
+    def _take(self, piece: TracesPiece, pile: Pile) -> None:
         parts = split(piece.request.SerializeToString())
         for trace_id, fragment in parts.fragments.items():
-            data = joined(iter(fragment.runs))
-            self._parts.setdefault(trace_id, []).append(data)
-            self._size += len(data)
+            pile.add(trace_id, joined(iter(fragment.runs)))
         self.spans += parts.received
         for reason, spans in parts.rejected.items():
             self.errors.append(f"{piece.file}:{piece.line}: {len(spans)} spans refused: {reason}")
-
-    def _spill(self, folder: Path) -> None:
-        """Put what is in memory into files, each with the whole of some traces."""
-        if not self._buckets:
-            self._buckets = [(folder / f"{number}").open("w+b") for number in range(_BUCKETS)]
-        for trace_id, parts in self._parts.items():
-            bucket = self._buckets[zlib.crc32(trace_id) % _BUCKETS]
-            for data in parts:
-                bucket.write(_HEADER.pack(trace_id, len(data)))
-                bucket.write(data)
-        self._parts, self._size = {}, 0
-
-    def _traces(self) -> Iterator[Trace]:
-        for bucket in self._buckets:
-            bucket.seek(0)
-            while header := bucket.read(_HEADER.size):
-                trace_id, length = _HEADER.unpack(header)
-                self._parts.setdefault(trace_id, []).append(bucket.read(length))
-            yield from self._kept()
-        if not self._buckets:
-            yield from self._kept()
-
-    def _kept(self) -> Iterator[Trace]:
-        parts, self._parts = self._parts, {}
-        while parts:
-            trace_id = next(iter(parts))
-            yield Trace.of(TracesData.FromString(b"".join(parts.pop(trace_id))).resource_spans)
 
 
 def _files(names: Iterable[str]) -> Iterator[str]:
