@@ -59,15 +59,26 @@ def rules() -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
 def list_rules(config_file: Path | None, form: str) -> None:
-    """Show the rules, by id."""
-    with _log(config_file) as log:
-        found = log.rules()
+    """Show the rules, by id, and name those that never applied in a day or cost too much."""
+    from app.clock import now
+    from app.rule_health import recent, remark
+    from app.told import told
+
+    with _log(config_file) as log, told():
+        found, done = log.rules(), recent(log.kafka, now())
+    remarks = {rule.id: remark(rule, done, now()) for rule in found}
     if form == "json":
-        items = [{column.key: column.value(rule) for column in COLUMNS} for rule in found]
+        items = [
+            {column.key: column.value(rule) for column in COLUMNS} | {"remark": remarks[rule.id]}
+            for rule in found
+        ]
         click.echo(json.dumps({"rules": items}, indent=1, ensure_ascii=False))
-    else:
-        for line in table(found):
-            click.echo(line)
+        return
+    for line in table(found):
+        click.echo(line)
+    for rule_id, text in remarks.items():
+        if text:
+            click.echo(f"look at {rule_id}: {text}")
 
 
 @rules.command(name="import")

@@ -37,7 +37,7 @@ class RulesLog:
     ) -> None:
         self.offset = 0
         self.problem: str | None = "the rules log has not been read yet"
-        self._kafka = kafka
+        self.kafka = kafka
         self._files = {rule.id: rule for rule in files}
         self._max_steps = max_steps
         self._changed = changed
@@ -123,8 +123,8 @@ class RulesLog:
 
         if self._producer is None:
             more = {"enable.idempotence": True, "delivery.timeout.ms": round(seconds * 1000), "log_level": 0}
-            self._producer = Producer(client_settings(self._kafka, error_cb=Heard(), **more))
-        producer, topic = self._producer, Topics(self._kafka.group).rules
+            self._producer = Producer(client_settings(self.kafka, error_cb=Heard(), **more))
+        producer, topic = self._producer, Topics(self.kafka.group).rules
         left = 0
         try:
             for key, value in records:
@@ -154,19 +154,19 @@ class RulesLog:
 
     def _run(self) -> None:
         settings = {
-            "group.id": f"{self._kafka.group}-rules",
+            "group.id": f"{self.kafka.group}-rules",
             "enable.auto.commit": False,
             "enable.partition.eof": False,
             "log_level": 0,
         }
-        consumer = Consumer(client_settings(self._kafka, error_cb=self._heard, **settings))
+        consumer = Consumer(client_settings(self.kafka, error_cb=self._heard, **settings))
         try:
             self._follow(consumer)
         finally:
             consumer.close()
 
     def _follow(self, consumer: Consumer) -> None:
-        partition = TopicPartition(Topics(self._kafka.group).rules, 0, OFFSET_BEGINNING)
+        partition = TopicPartition(Topics(self.kafka.group).rules, 0, OFFSET_BEGINNING)
         end: int | None = None
         consumer.assign([partition])
         asked = time.monotonic()
@@ -206,7 +206,7 @@ class RulesLog:
         try:
             low, high = consumer.get_watermark_offsets(partition, timeout=_LOST, cached=False)
         except KafkaException:
-            self.problem = f"the rules log cannot be read: {why(self._kafka, self._heard).text}"
+            self.problem = f"the rules log cannot be read: {why(self.kafka, self._heard).text}"
             return None
         self._heard.answered()
         self.offset = max(self.offset, low)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.rules_cli import author
-from tests.integration.processes import Betrace, free_port, get
+from tests.integration.processes import Betrace, free_port, get, until
 from tests.kafka import Kafka
 
 OLDER = """\
@@ -74,15 +74,34 @@ def test_a_table_shows_rules_of_the_log_and_of_files_in_100_columns(betrace: Bet
     file.write_text(f"rules:\n  - {{id: {long}, mode: shadow, condition: a}}\n{stopped}")
     betrace.run("rules", "import", older)
     lines = betrace.set("RULES_FILES", str(file)).run("rules", "list").splitlines()
-    assert all(len(line) <= 100 for line in lines)
+    assert all(len(line) <= 100 for line in lines[:5])
     assert lines[0].split() == ["rule", "version", "severity", "state", "source", "updated", "by", "updated"]
-    assert [line.split()[2:5] for line in lines[1:]] == [
+    assert [line.split()[2:5] for line in lines[1:5]] == [
         ["medium", "shadow", "file"],
         ["critical", "enabled", "api"],
         ["medium", "enabled", "api"],
         ["medium", "disabled", "file"],
     ]
     assert lines[1].split()[0].endswith("…")
+    assert lines[5:] == [f"look at {long}: not evaluated since yesterday"]
+
+
+def test_a_rule_that_never_applies_is_named_as_long_as_it_does_not(betrace: Betrace) -> None:
+    file = betrace.folder / "file.yaml"
+    file.write_text("rules:\n  - {id: never, condition: nothing}\n  - {id: applies, condition: a}\n")
+    trace = betrace.folder / "one.jsonl"
+    span = {"traceId": "1" * 32, "spanId": "1" * 16, "name": "a"}
+    trace.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
+    betrace.set("RULES_FILES", str(file)).set("TRACE_TICK", "100ms").set("TRACE_ROOT_GRACE", "1s")
+    with betrace.worker() as worker:
+        until("the worker owns partitions", worker.ready)
+        betrace.run("produce", str(trace))
+
+        def named() -> str | None:
+            lines = betrace.run("rules", "list").splitlines()[3:]
+            return lines[0] if len(lines) == 1 else None
+
+        assert until("one rule is named", named).startswith("look at never: never applied to 1 traces since")
 
 
 def test_all_goes_in_or_nothing(betrace: Betrace, older: str) -> None:
@@ -95,7 +114,7 @@ def test_all_goes_in_or_nothing(betrace: Betrace, older: str) -> None:
     betrace.set("RULES_FILES", str(good))
     said = betrace.ended("rules", "import", str(good), older, code=2).stderr.splitlines()[-1]
     assert said == "betrace: rules of rules.files cannot be changed here: good; nothing was changed"
-    assert [line.split()[0] for line in betrace.run("rules", "list").splitlines()] == ["rule", "good"]
+    assert [line.split()[0] for line in betrace.run("rules", "list").splitlines()] == ["rule", "good", "look"]
 
 
 def test_what_is_in_the_way_is_said_in_a_line(betrace: Betrace) -> None:
