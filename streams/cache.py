@@ -10,24 +10,24 @@ _BYTES = 64 * 2**20  # of blocks kept parsed while traces are judged
 
 
 class BlockCache:
-    """Blocks of one partition's table, parsed."""
+    """Blocks of all partitions of a worker, parsed: one partition is judged at a time."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._blocks: OrderedDict[int, Block] = OrderedDict()
+    def __init__(self) -> None:
+        self._blocks: OrderedDict[tuple[int, int], Block] = OrderedDict()
         self._size = 0
 
-    def block(self, offset: int) -> Block:
+    def block(self, store: Store, partition: int, offset: int) -> Block:
         """The block at `offset`, which is in the table as long as one of its traces is in flight."""
-        block = self._blocks.get(offset)
+        key = partition, offset
+        block = self._blocks.get(key)
         if block is None:
-            value = self._store.get(block_key(offset))
+            value = store.get(block_key(offset))
             if value is None:
                 raise LookupError(f"the block at offset {offset} is gone though a trace in flight needs it")
-            block = self._blocks[offset] = Block(KeptBlock.decode(value).data)
+            block = self._blocks[key] = Block(KeptBlock.decode(value).data)
             self._size += len(block.data)
             while self._size > _BYTES and len(self._blocks) > 1:
                 self._size -= len(self._blocks.popitem(last=False)[1].data)
         else:
-            self._blocks.move_to_end(offset)
+            self._blocks.move_to_end(key)
         return block

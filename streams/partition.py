@@ -55,23 +55,20 @@ class Partition:
     state: PartitionState
     ledger: Ledger
     kept: Retention
+    cache: BlockCache
     applied: int = -1  # the last offset that this state holds
     published: int = -1  # the last tick that has been published; who publishes says so
     _judged: list[tuple[bytes, Where]] = field(default_factory=list)  # by this tick, not indexed yet
-    _cache: BlockCache = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._cache = BlockCache(self.store)
 
     @classmethod
     async def open(cls, store: Store, number: int, first: int, group: Group, judge: Judge,
-                   crash: CrashPoints, topics: frozenset[str]) -> "Partition":  # fmt: skip
+                   crash: CrashPoints, topics: frozenset[str], cache: BlockCache) -> "Partition":  # fmt: skip
         """Rebuild what was known before the record at offset `first`, the first that is read."""
         value = store.get(TICK_KEY)
         state = PartitionState.decode(value, topics) if value else PartitionState(Clock(topics))
         ledger = Ledger(store, state, number, judge.in_force_at, group.windows.tick)
         partition = cls(
-            store, group, judge, crash, state, ledger, Retention(store, group.windows, group.limits)
+            store, group, judge, crash, state, ledger, Retention(store, group.windows, group.limits), cache
         )
         partition.applied = max(state.tick, first - 1)
         await partition._restore()
@@ -259,8 +256,11 @@ class Partition:
         return Earlier(*found[1:])
 
     def _bytes_of(self, due: Due) -> bytes:
-        runs = (run for at in fragments(due.trace.at) for run in self._cache.block(at.block).runs(at.entry))
-        return joined(runs)
+        places = fragments(due.trace.at)
+        return joined(run for at in places for run in self._block(at.block).runs(at.entry))
+
+    def _block(self, offset: int) -> Block:
+        return self.cache.block(self.store, self.ledger.number, offset)
 
     async def _forget(self) -> list[Done]:
         needed = min(self.group.reopened.values(), default=2**64)

@@ -13,6 +13,7 @@ from faust.types import TP, EventT
 from streams import metrics
 from streams.activity import Version
 from streams.block import TICK, Source
+from streams.cache import BlockCache
 from streams.config import Config
 from streams.crash import CrashPoints
 from streams.embedded import UNREAD_BYTES
@@ -101,6 +102,7 @@ class Worker:
     crash: CrashPoints = field(default_factory=CrashPoints)
     owned: dict[int, Owned] = field(default_factory=dict)
     load: Load = field(default_factory=Load)
+    cache: BlockCache = field(default_factory=BlockCache)
     health: Health = field(default_factory=Health)
     problem: BaseException | None = None
     unread: Unread = field(init=False)
@@ -271,7 +273,7 @@ class Worker:
         group = Group(self.config.windows, self.config.limits, self.load)
         judge = Judge(self.rules.in_force, self.rules.in_force_at, self.now, self.health)
         topics = self.inputs.topics
-        partition = await Partition.open(store, number, offset, group, judge, self.crash, topics)
+        partition = await Partition.open(store, number, offset, group, judge, self.crash, topics, self.cache)
         if assignment != self._assignment:
             group.clear()
             raise Revoked

@@ -10,6 +10,7 @@ from dsl.compile import RuleSet, compile_rules
 from dsl.files import load
 from streams.activity import Version
 from streams.block import Builder, Counts, Position, Source, Tick
+from streams.cache import BlockCache
 from streams.config import Limits, Windows
 from streams.crash import CrashPoints
 from streams.group import Group, Load
@@ -80,7 +81,9 @@ async def opened(table: Table, first: int, rules: RuleSet = RULES, limits: Limit
     group = Group(WINDOWS, limits or Limits(), Load())
     versions = [Version(rule.id, rule.version) for rule in rules.rules]
     judge = Judge(lambda: Rules(rules, 0), lambda _: versions, lambda: 10**18, timer=lambda: 0.0)
-    return await Partition.open(table, 3, first, group, judge, CrashPoints(), frozenset({"spans"}))
+    return await Partition.open(
+        table, 3, first, group, judge, CrashPoints(), frozenset({"spans"}), BlockCache()
+    )
 
 
 async def apply(partition: Partition, offset: int, record: bytes) -> Step:
