@@ -25,6 +25,7 @@ from streams.rules_log import NotWritten
 _READING = 10.0  # seconds for the longest rule
 _LARGEST = 256 * 1024  # bytes of a rule as it is written to the log
 _TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 
 
@@ -49,7 +50,7 @@ async def create(request: Request) -> Response:
     """Make a rule."""
     known(request, ())
     given = await json_of(request)
-    rule = await _read(request, given, str(given.get("id", "")))
+    rule = await _read(request, given, given.get("id"))
     _writable(request, rule.id)
     if any(rule.id == each.id for each in _source(request).rules()):
         raise Problem(409, f"there is a rule {rule.id} already: PUT replaces it")
@@ -79,14 +80,19 @@ async def delete(request: Request) -> Response:
 
 
 async def versions(request: Request) -> Response:
-    """All versions, newest first: who, when, what; a deletion has no rule."""
-    known(request, ())
-    key = request.path_params["id"]
-    changes = _source(request).history(key)
+    """The versions, newest first: who, when, what; a deletion has no rule."""
+    known(request, ("limit", "cursor"))
+    key, count = request.path_params["id"], limit(request)
+    cursor = request.query_params.get("cursor", f"{10**9}")
+    if not _NUMBER.fullmatch(cursor):
+        raise Problem(400, BAD_CURSOR)
+    changes: Sequence[Change] = _source(request).history(key)
     if not changes:
         rule = _existing(request)
-        return JSONResponse({"items": [_version(Change(rule.id, rule.version, rule, "file", ""))]})
-    return JSONResponse({"items": [_version(change) for change in reversed(changes)]})
+        changes = [Change(rule.id, rule.version, rule, "file", "")]
+    found = [change for change in reversed(changes) if change.version < int(cursor)]
+    following = f"{found[count - 1].version}" if len(found) > count else None
+    return JSONResponse({"items": [_version(each) for each in found[:count]], "nextCursor": following})
 
 
 async def activity(request: Request) -> Response:
@@ -133,7 +139,7 @@ async def test(request: Request) -> Response:
         raise Problem(400, "give 'trace', and either 'rule' or 'ruleId'")
     if "rule" in given:
         described = object_of(given["rule"], "rule")
-        rule = await _read(request, described, str(described.get("id", "rule")))
+        rule = await _read(request, described, described.get("id", "rule"))
     else:
         found = [each for each in _source(request).rules() if each.id == given["ruleId"]]
         if not found:
@@ -257,7 +263,7 @@ async def _propose(request: Request, wanted: Sequence[Wanted]) -> None:
         raise Problem(412, "somebody else was quicker: look at the rule again")
 
 
-async def _read(request: Request, given: Mapping[str, Any], rule_id: str) -> Rule:
+async def _read(request: Request, given: Mapping[str, Any], rule_id: object) -> Rule:
     work = partial(rule_of, {**given, "id": rule_id}, version=1, source="api")
     rule, problems = await _trials(request).run(work, _READING)
     if rule is None:

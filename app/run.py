@@ -32,7 +32,7 @@ from streams.topics import Topics
 from streams.worker import Worker
 
 _LOG = logging.getLogger(__name__)
-_FORGET_EVERY = 60.0  # seconds between two looks for violations past their retention
+_FORGET_EVERY = 10.0  # seconds between two looks for violations past their retention
 
 
 def run_worker(settings: Settings) -> None:

@@ -78,6 +78,10 @@ def test_a_rule_is_made_replaced_deleted_and_restored_with_its_history(client: T
         (4, False, "local"), (3, True, "local"), (2, False, "local"), (1, False, "local"),
     ]  # fmt: skip
     assert all(each["at"].endswith("Z") for each in history)
+    first = client.get("/api/rules/charge/versions?limit=3").json()
+    rest = client.get(f"/api/rules/charge/versions?limit=3&cursor={first['nextCursor']}").json()
+    assert (first["items"] + rest["items"], rest["nextCursor"]) == (history, None)
+    assert client.get("/api/rules/charge/versions?cursor=charge").status_code == 400
     again = client.post("/api/rules", json={**RULE, "id": "charge2"})
     assert client.get("/api/rules/charge2").json() == again.json()
 
@@ -211,8 +215,10 @@ def test_a_rule_under_edit_is_judged_on_a_pasted_trace(client: TestClient) -> No
         (b"", 400),
         (b"5", 400),
         (b"null", 400),
+        (b'{"id": 0, "condition": "a"}', 422),
+        (b'{"id": ["x"], "condition": "a"}', 422),
     ],
-    ids=range(26),
+    ids=range(28),
 )
 def test_bad_input_is_told_what_to_do(client: TestClient, body: bytes, status: int) -> None:
     answer = client.post("/api/rules", content=body)
