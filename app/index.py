@@ -1,11 +1,9 @@
 """The index: SQLite as a view of the violations and activity topics, read again if it is deleted."""
 
 import heapq
-import json
 import sqlite3
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.activity import Row, day_of
-from app.query import Query, conditions_of, cursor_of, nanoseconds, statements, words
+from app.index_writer import Record, Writer
+from app.query import Query, conditions_of, cursor_of, statements
 
 _VERSION = 3  # of the schema: a file of another one is made anew
 _SCHEMA = """
@@ -49,7 +48,6 @@ CREATE INDEX IF NOT EXISTS by_place ON violations (partition, place);
 """
 _TABLES = ("violations", "facets", "hours", "activity", "offsets")
 _PUT_ACTIVITY = f"INSERT OR REPLACE INTO activity VALUES ({', '.join('?' * len(Row._fields))})"
-HOUR = 3600 * 10**9  # ns
 _PATIENCE = 10.0  # seconds for an answer
 _LOOK = 100_000  # of SQLite's instructions between two looks at the time
 _BATCH = 500  # violations that are forgotten at once, so that new ones need not wait
@@ -61,15 +59,6 @@ class TooSlow(Exception):
 
 class IndexFailed(Exception):
     """The file cannot be read or written; the message says why."""
-
-
-class Record(NamedTuple):
-    """A record of the topic: JSON, or None to delete; `partition` and `offset` say where it stands."""
-
-    key: str
-    value: bytes | None
-    partition: int = 0
-    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +112,7 @@ class Index:
         """
         refused = 0
         with self._connection() as connection:
-            writer = _Writer(connection, Counter())
+            writer = Writer(connection)
             for record in records:
                 refused += not writer.put(record)
             writer.finish()
@@ -162,7 +151,7 @@ class Index:
         while most > 0:
             with self._connection() as connection:
                 found = connection.execute(text, [*values, min(most, _BATCH)]).fetchall()
-                writer = _Writer(connection, Counter())
+                writer = Writer(connection)
                 for (key,) in found:
                     writer.put(Record(key, None))
                 writer.finish()
@@ -255,92 +244,3 @@ class Index:
             connection.execute("PRAGMA cache_size = -65536")
             self._local.connection = connection
         return connection
-
-
-@dataclass(slots=True)
-class _Writer:
-    """Puts records into the tables of one transaction; counts by hour are gathered and added at its end."""
-
-    connection: sqlite3.Connection
-    counts: Counter[tuple[str, str, str, int, str]]
-
-    def put(self, record: Record) -> bool:
-        """Take one in; False if it is no violation."""
-        if record.value is None:
-            self._delete(record.key)
-            return True
-        try:
-            made = _row(record)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return False
-        row, facets = made
-        before = self.connection.execute("SELECT revision FROM violations WHERE id = ?", (row[0],)).fetchone()
-        if before is not None:
-            if before[0] >= row[2]:
-                return True
-            self._delete(row[0])
-        marks = ", ".join("?" * len(row))
-        self.connection.execute(f"INSERT INTO violations VALUES ({marks})", row)
-        self.connection.executemany(
-            "INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)",
-            [(kind, value, row[1], row[0]) for kind, value in facets],
-        )
-        self._count(row, [value for kind, value in facets if kind == "service"], 1)
-        return True
-
-    def finish(self) -> None:
-        """Add the counts."""
-        self.connection.executemany(
-            "INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET count = count + excluded.count",
-            [(*key, count) for key, count in self.counts.items() if count],
-        )
-        self.counts.clear()
-
-    def _delete(self, key: str) -> None:
-        found = self.connection.execute("SELECT * FROM violations WHERE id = ?", (key,)).fetchone()
-        if found is None:
-            return
-        _, facets = _row(Record(key, found[-1].encode()))
-        self._count(found, [value for kind, value in facets if kind == "service"], -1)
-        self.connection.execute("DELETE FROM violations WHERE id = ?", (key,))
-        self.connection.executemany(
-            "DELETE FROM facets WHERE kind = ? AND value = ? AND detected = ? AND id = ?",
-            [(kind, value, found[1], key) for kind, value in facets],
-        )
-
-    def _count(self, row: tuple[Any, ...], services: list[str], by: int) -> None:
-        _, detected, _, rule_id, _, severity, status, mode, *_ = row
-        hour = detected // HOUR
-        self.counts["severity", status, mode, hour, severity] += by
-        self.counts["ruleId", status, mode, hour, rule_id] += by
-        for service in services:
-            self.counts["service", status, mode, hour, service] += by
-
-
-def _row(record: Record) -> tuple[tuple[Any, ...], set[tuple[str, str]]]:
-    """The row of a violation, and its facets."""
-    assert record.value is not None
-    v = json.loads(record.value)
-    if not (0 <= nanoseconds(v["detectedAt"]) < 2**63 and 0 < v["revision"] < 2**63):
-        raise ValueError("beyond what the index can hold")
-    row = (
-        v["id"],
-        nanoseconds(v["detectedAt"]),
-        v["revision"],
-        v["ruleId"],
-        v["traceId"],
-        v["severity"],
-        v["status"],
-        v["mode"],
-        int(v.get("complete", True)),
-        record.partition,
-        record.offset,
-        record.value.decode("utf-8", "replace"),
-    )
-    facets = {("service", str(service)) for service in v["services"]}
-    facets |= {("label", f"{key}:{value}") for key, value in v.get("labels", {}).items()}
-    facets |= {("framework", str(each["framework"])) for each in v.get("compliance", ())}
-    facets |= {("control", str(each["control"])) for each in v.get("compliance", ())}
-    facets |= {("word", word) for word in words(str(v.get("message", "")))}
-    return row, facets

@@ -10,7 +10,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from app import clock
 from app.activity import rows_of
-from app.index import Index, IndexFailed, Record
+from app.index import Index, IndexFailed
+from app.index_writer import Record
 from streams.config import Kafka
 from streams.kafka import client_settings
 from streams.reach import Heard, explained, why

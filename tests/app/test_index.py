@@ -14,7 +14,8 @@ from confluent_kafka import Producer
 
 from app.activity import day_json, rows_of, statement_of, sums
 from app.counts import Counts, series
-from app.index import Index, IndexFailed, Record
+from app.index import Index, IndexFailed
+from app.index_writer import Record
 from app.query import BadCursor, Query, cursor_of, nanoseconds, statements
 from app.reader import Reader
 from streams.config import Kafka
