@@ -32,6 +32,7 @@ _ERRORS: dict[Any, Any] = {
     Exception: on_error,
 }
 _WRITERS = 40  # that wait for Kafka at once, in threads of their own: reads go on meanwhile
+_FOLLOWERS = 4  # streams that look into the index at once, in threads of their own too
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def application(parts: Parts) -> Starlette:
     app.state.index, app.state.rules = parts.index, parts.rules
     app.state.waiting, app.state.now, app.state.group = parts.waiting, parts.now, parts.group
     app.state.streams = 0  # that are open
-    app.state.trials, app.state.writers = Trials(), CapacityLimiter(_WRITERS)
+    app.state.trials = Trials()
+    app.state.writers, app.state.followers = CapacityLimiter(_WRITERS), CapacityLimiter(_FOLLOWERS)
     return app
 
 

@@ -20,7 +20,7 @@ from streams.topics import Topics
 HEARTBEAT = 15.0  # seconds
 _LOOK = 0.2  # seconds between two looks for new violations
 STREAMS = 100  # at once
-_AT_ONCE = 100  # events in memory before the client has taken them
+_AT_ONCE = 20  # events in memory before the client has taken them
 _PLACE = re.compile(r"([0-9]{1,6})-([0-9]{1,18})")
 
 
@@ -72,7 +72,8 @@ async def _events(state: Any, query: Query, places: dict[int, int]) -> AsyncIter
     while True:
         if index.changes != seen:
             changes = index.changes
-            news = await run_sync(partial(index.since, topic, places, query, _AT_ONCE))
+            look = partial(index.since, topic, places, query, _AT_ONCE)
+            news = await run_sync(look, limiter=state.followers)
             for each in news.found:
                 places[each.partition] = each.offset + 1
                 quiet = 0.0
