@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from anyio import CapacityLimiter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,16 +13,26 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.index import Index
+from app import clock
+from app.guard import Guard
+from app.index import Index, TooSlow
 from app.openapi import description
 from app.parameters import known
-from app.problems import Problem, on_error, on_http, on_problem
+from app.problems import Problem, on_error, on_http, on_problem, on_slow
 from app.rule_book import RuleSource
 from app.rules_api import ROUTES as RULE_ROUTES
-from app.security import Access, Guard
+from app.security import Access
+from app.trials import Trials
 from app.violations_api import ROUTES as VIOLATION_ROUTES
 
-_ERRORS: dict[Any, Any] = {Problem: on_problem, HTTPException: on_http, Exception: on_error}
+_ERRORS: dict[Any, Any] = {
+    Problem: on_problem,
+    HTTPException: on_http,
+    TooSlow: on_slow,
+    Exception: on_error,
+}
+_WRITERS = 40  # that wait for Kafka at once, in threads of their own: reads go on meanwhile
+_FOLLOWERS = 4  # streams that look into the index at once, in threads of their own too
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,15 @@ class Parts:
     now: Callable[[], int]
     access: Access = field(default_factory=Access)
     group: str = "betrace"  # prefix of BeTrace's topics
+    as_of: Callable[[], int | None] = lambda: None  # when the index last had all (Unix ns)
+
+    def stale(self) -> str | None:
+        """How old reads may be, and why; None when they are current."""
+        reason, at = self.waiting(), self.as_of()
+        if reason is None:
+            return None
+        since = clock.text(at) if at is not None else "unknown"
+        return f"as of {since}; {reason}"
 
 
 def application(parts: Parts) -> Starlette:
@@ -49,11 +69,13 @@ def application(parts: Parts) -> Starlette:
             Route("/metrics", metrics),
         ],
         exception_handlers=_ERRORS,
-        middleware=[Middleware(Guard, access=parts.access, stale=parts.waiting)],
+        middleware=[Middleware(Guard, access=parts.access, stale=parts.stale)],
     )
     app.state.index, app.state.rules = parts.index, parts.rules
     app.state.waiting, app.state.now, app.state.group = parts.waiting, parts.now, parts.group
     app.state.streams = 0  # that are open
+    app.state.trials = Trials()
+    app.state.writers, app.state.followers = CapacityLimiter(_WRITERS), CapacityLimiter(_FOLLOWERS)
     return app
 
 

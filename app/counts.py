@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.index import HOUR, Index
+from app.index import Index
+from app.index_writer import HOUR
 from app.query import Query, conditions_of
 
 KINDS = {"severity": "v.severity", "ruleId": "v.rule_id", "service": "g.value"}

@@ -94,7 +94,8 @@ async def _work(dev: Dev, listener: socket.socket, stop: asyncio.Event) -> None:
         worker = Worker(dev.config, log, clock.now)
         REGISTRY.register(worker.health)
         waiting = lambda: worker.ready or reader.problem  # noqa: E731
-        app = application(Parts(index, log, waiting, clock.now, group=dev.config.kafka.group))
+        group, as_of = dev.config.kafka.group, lambda: reader.as_of
+        app = application(Parts(index, log, waiting, clock.now, group=group, as_of=as_of))
         _greet(dev)
         async with (
             beside(serve(app, listener, stop)),

@@ -1,10 +1,9 @@
 """The index: SQLite as a view of the violations and activity topics, read again if it is deleted."""
 
 import heapq
-import json
 import sqlite3
 import threading
-from collections import Counter
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.activity import Row, day_of
-from app.query import Query, conditions_of, cursor_of, nanoseconds, statements, words
+from app.index_writer import Record, Writer
+from app.query import Query, conditions_of, cursor_of, statements
 
 _VERSION = 3  # of the schema: a file of another one is made anew
 _SCHEMA = """
@@ -48,16 +48,17 @@ CREATE INDEX IF NOT EXISTS by_place ON violations (partition, place);
 """
 _TABLES = ("violations", "facets", "hours", "activity", "offsets")
 _PUT_ACTIVITY = f"INSERT OR REPLACE INTO activity VALUES ({', '.join('?' * len(Row._fields))})"
-HOUR = 3600 * 10**9  # ns
+_PATIENCE = 10.0  # seconds for an answer
+_LOOK = 100_000  # of SQLite's instructions between two looks at the time
+_BATCH = 500  # violations that are forgotten at once, so that new ones need not wait
 
 
-class Record(NamedTuple):
-    """A record of the topic: JSON, or None to delete; `partition` and `offset` say where it stands."""
+class TooSlow(Exception):
+    """An answer that would take more time than there is."""
 
-    key: str
-    value: bytes | None
-    partition: int = 0
-    offset: int = 0
+
+class IndexFailed(Exception):
+    """The file cannot be read or written; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,14 @@ class Page:
 
     items: tuple[str, ...]
     next_cursor: str | None
+
+
+class News(NamedTuple):
+    """What came: so many violations, how far each partition is read with them, and whether that is all."""
+
+    found: list["Seen"]
+    reached: dict[int, int]
+    whole: bool
 
 
 class Seen(NamedTuple):
@@ -103,7 +112,7 @@ class Index:
         """
         refused = 0
         with self._connection() as connection:
-            writer = _Writer(connection, Counter())
+            writer = Writer(connection)
             for record in records:
                 refused += not writer.put(record)
             writer.finish()
@@ -127,44 +136,42 @@ class Index:
 
     def forget(self, before: int) -> None:
         """Delete what was detected before that time (ns), and what was told of earlier days."""
-        self._forget_violations(before)
+        self._forget("WHERE detected < ?", (before,))
         with self._connection() as connection:
             connection.execute("DELETE FROM activity WHERE day < ?", (day_of(before),))
 
-    def _forget_violations(self, before: int) -> None:
-        with self._connection() as connection:
-            writer = _Writer(connection, Counter())
-            old = "SELECT id FROM violations INDEXED BY by_time WHERE detected < ?"
-            for (key,) in connection.execute(old, (before,)).fetchall():
-                writer.put(Record(key, None))
-            writer.finish()
-
     def keep(self, rows: int) -> None:
         """Delete the oldest violations beyond so many."""
-        with self._connection() as connection:
-            last = (
-                "SELECT detected FROM violations INDEXED BY by_time ORDER BY detected DESC LIMIT 1 OFFSET ?"
-            )
-            found = connection.execute(last, (rows,)).fetchone()
-        if found:
-            self._forget_violations(found[0] + 1)
+        counted = "SELECT COALESCE(SUM(count), 0) FROM hours WHERE kind = 'severity'"
+        self._forget("", (), self.rows(counted, ())[0][0] - rows)
+
+    def _forget(self, where: str, values: tuple[Any, ...], most: int = 2**62) -> None:
+        """Delete the oldest of some, at most that many, in batches."""
+        text = f"SELECT id FROM violations INDEXED BY by_time {where} ORDER BY detected, id LIMIT ?"
+        while most > 0:
+            with self._connection() as connection:
+                found = connection.execute(text, [*values, min(most, _BATCH)]).fetchall()
+                writer = Writer(connection)
+                for (key,) in found:
+                    writer.put(Record(key, None))
+                writer.finish()
+            most = most - len(found) if len(found) == _BATCH else 0
 
     def find(self, key: str) -> str | None:
         """One violation's JSON."""
-        with self._connection() as connection:
-            row = connection.execute("SELECT body FROM violations WHERE id = ?", (key,)).fetchone()
-            return row[0] if row else None
+        found = self.rows("SELECT body FROM violations WHERE id = ?", (key,))
+        return found[0][0] if found else None
 
     def page(self, query: Query) -> Page:
-        """A page of what matches; BadCursor for a cursor from elsewhere."""
+        """A page of what matches; BadCursor for a cursor from elsewhere, TooSlow if it is too much."""
         query = replace(query, words=self._rarest_first(query.words))
-        with self._connection() as connection:
-            parts = [connection.execute(text, values).fetchall() for text, values in statements(query)]
         rows: dict[str, Any] = {}
-        for row in heapq.merge(*parts, key=lambda row: (row[1], row[2]), reverse=True):
-            rows.setdefault(row[2], row)
-            if len(rows) > query.limit:
-                break
+        with self._reading() as connection:
+            parts = [connection.execute(text, values) for text, values in statements(query)]
+            for row in heapq.merge(*parts, key=lambda row: (row[1], row[2]), reverse=True):
+                rows.setdefault(row[2], row)
+                if len(rows) > query.limit:
+                    break
         found = list(rows.values())[: query.limit]
         following = cursor_of(found[-1][1], found[-1][2]) if len(rows) > query.limit else None
         return Page(tuple(row[0] for row in found), following)
@@ -176,28 +183,59 @@ class Index:
         text = "SELECT COUNT(*) FROM (SELECT 1 FROM facets WHERE kind = 'word' AND value = ? LIMIT 1000)"
         return tuple(sorted(wanted, key=lambda word: self.rows(text, [word])[0][0]))
 
-    def since(self, places: Mapping[int, int], query: Query, limit: int) -> list[Seen]:
-        """What matches of the records from these offsets on, by partition in their order."""
+    def since(self, topic: str, places: Mapping[int, int], query: Query, limit: int) -> News:
+        """What matches of the records from these offsets on, by partition in their order, about so many."""
         conditions, values = conditions_of(query)
         where = "".join(f" AND {each}" for each in conditions)
         text = (
             "SELECT v.body, v.partition, v.place FROM violations v INDEXED BY by_place "
             f"WHERE v.partition = ? AND v.place >= ?{where} ORDER BY v.place LIMIT ?"
         )
-        with self._connection() as connection:
-            found: list[Seen] = []
-            for partition, place in sorted(places.items()):
-                rows = connection.execute(text, [partition, place, *values, limit])
+        found: list[Seen] = []
+        reached: dict[int, int] = {}
+        with self._reading() as connection:
+            ends = connection.execute("SELECT partition, next FROM offsets WHERE topic = ?", (topic,))
+            following = dict(ends.fetchall())
+            most = max(1, limit // max(1, len(following)))
+            for partition, end in sorted(following.items()):
+                place = places.get(partition, 0)
+                rows = connection.execute(text, [partition, place, *values, most]).fetchall()
                 found += [Seen(*row) for row in rows]
-            return found
+                if len(rows) < most:
+                    reached[partition] = max(place, end)
+        return News(found, reached, len(reached) == len(following))
 
     def rows(self, text: str, values: Iterable[Any]) -> list[Any]:
-        """What a statement gives."""
-        with self._connection() as connection:
+        """What a statement gives; TooSlow if that takes too long."""
+        with self._reading() as connection:
             return connection.execute(text, list(values)).fetchall()
 
     @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one state of the file, for a bounded time."""
+        end = time.monotonic() + _PATIENCE
+        with self._connection() as connection:
+            connection.set_progress_handler(lambda: time.monotonic() > end, _LOOK)
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            except sqlite3.OperationalError as problem:
+                if time.monotonic() > end:
+                    raise TooSlow from problem
+                raise
+            finally:
+                connection.set_progress_handler(None, 0)
+
+    @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, in a transaction; IndexFailed says what is wrong with the file."""
+        try:
+            with self._opened() as connection:
+                yield connection
+        except sqlite3.Error as problem:
+            raise IndexFailed(f"the index {self.file} cannot be used: {problem}") from problem
+
+    def _opened(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(self.file, timeout=30, check_same_thread=False)
@@ -205,92 +243,4 @@ class Index:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -65536")
             self._local.connection = connection
-        with connection:
-            yield connection
-
-
-@dataclass(slots=True)
-class _Writer:
-    """Puts records into the tables of one transaction; counts by hour are gathered and added at its end."""
-
-    connection: sqlite3.Connection
-    counts: Counter[tuple[str, str, str, int, str]]
-
-    def put(self, record: Record) -> bool:
-        """Take one in; False if it is no violation."""
-        if record.value is None:
-            self._delete(record.key)
-            return True
-        try:
-            made = _row(record)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return False
-        row, facets = made
-        before = self.connection.execute("SELECT revision FROM violations WHERE id = ?", (row[0],)).fetchone()
-        if before is not None:
-            if before[0] >= row[2]:
-                return True
-            self._delete(row[0])
-        marks = ", ".join("?" * len(row))
-        self.connection.execute(f"INSERT INTO violations VALUES ({marks})", row)
-        self.connection.executemany(
-            "INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)",
-            [(kind, value, row[1], row[0]) for kind, value in facets],
-        )
-        self._count(row, [value for kind, value in facets if kind == "service"], 1)
-        return True
-
-    def finish(self) -> None:
-        """Add the counts."""
-        self.connection.executemany(
-            "INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET count = count + excluded.count",
-            [(*key, count) for key, count in self.counts.items() if count],
-        )
-        self.counts.clear()
-
-    def _delete(self, key: str) -> None:
-        found = self.connection.execute("SELECT * FROM violations WHERE id = ?", (key,)).fetchone()
-        if found is None:
-            return
-        _, facets = _row(Record(key, found[-1].encode()))
-        self._count(found, [value for kind, value in facets if kind == "service"], -1)
-        self.connection.execute("DELETE FROM violations WHERE id = ?", (key,))
-        self.connection.executemany(
-            "DELETE FROM facets WHERE kind = ? AND value = ? AND detected = ? AND id = ?",
-            [(kind, value, found[1], key) for kind, value in facets],
-        )
-
-    def _count(self, row: tuple[Any, ...], services: list[str], by: int) -> None:
-        _, detected, _, rule_id, _, severity, status, mode, *_ = row
-        hour = detected // HOUR
-        self.counts["severity", status, mode, hour, severity] += by
-        self.counts["ruleId", status, mode, hour, rule_id] += by
-        for service in services:
-            self.counts["service", status, mode, hour, service] += by
-
-
-def _row(record: Record) -> tuple[tuple[Any, ...], set[tuple[str, str]]]:
-    """The row of a violation, and its facets."""
-    assert record.value is not None
-    v = json.loads(record.value)
-    row = (
-        v["id"],
-        nanoseconds(v["detectedAt"]),
-        v["revision"],
-        v["ruleId"],
-        v["traceId"],
-        v["severity"],
-        v["status"],
-        v["mode"],
-        int(v.get("complete", True)),
-        record.partition,
-        record.offset,
-        record.value.decode("utf-8", "replace"),
-    )
-    facets = {("service", str(service)) for service in v["services"]}
-    facets |= {("label", f"{key}:{value}") for key, value in v.get("labels", {}).items()}
-    facets |= {("framework", str(each["framework"])) for each in v.get("compliance", ())}
-    facets |= {("control", str(each["control"])) for each in v.get("compliance", ())}
-    facets |= {("word", word) for word in words(str(v.get("message", "")))}
-    return row, facets
+        return connection

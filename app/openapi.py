@@ -1,194 +1,19 @@
 """The API's description, OpenAPI 3.1, at `/api/openapi.json`."""
 
 from importlib.metadata import version
-from typing import Any
 
 from app.counts import KINDS
 from app.parameters import MAX_LIMIT
-from dsl.rule import MODES, ON_INCOMPLETE, SEVERITIES, VERDICTS
-
-Json = dict[str, Any]
-_TEXT: Json = {"type": "string"}
-_NUMBER: Json = {"type": "integer"}
-_FLAG: Json = {"type": "boolean"}
-_TIME: Json = {"type": "string", "format": "date-time"}
-_RULE_ID: Json = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,127}$"}
+from app.schemas import SCHEMAS, TEXT, Json, list_of, ref
+from dsl.rule import MODES
 
 
-def _or_null(schema: Json) -> Json:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _list(items: Json) -> Json:
-    return {"type": "array", "items": items}
-
-
-def _object(needed: Json, optional: Json | None = None, *, closed: bool = False) -> Json:
-    made: Json = {"type": "object", "properties": {**needed, **(optional or {})}, "required": list(needed)}
-    return made | ({"additionalProperties": False} if closed else {})
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _page(name: str) -> Json:
-    return _object({"items": _list(_ref(name)), "nextCursor": _or_null(_TEXT)})
-
-
-_PLAIN: Json = {"type": ["string", "number"]}
-_CONTROL = _object({"framework": _TEXT, "control": _TEXT})
-_LABELS: Json = {"type": "object", "additionalProperties": _TEXT}
-_GIVEN: Json = {  # numbers are taken for text, as YAML makes numbers of texts
-    "labels": _or_null({"type": "object", "additionalProperties": _PLAIN}),
-    "compliance": _or_null(_list(_object({"framework": _PLAIN, "control": _PLAIN}, closed=True))),
-}
-_WRITABLE: Json = {
-    "name": _TEXT,
-    "description": _TEXT,
-    "severity": {"type": "string", "enum": list(SEVERITIES)},
-    "enabled": _FLAG,
-    "mode": {"type": "string", "enum": list(MODES)},
-    "onIncomplete": {"type": "string", "enum": list(ON_INCOMPLETE)},
-    "message": _or_null(_TEXT),
-    "labels": _LABELS,
-    "compliance": _list(_CONTROL),
-    "runbookUrl": _or_null(_TEXT),
-}
-_CHANGED: Json = {name: _or_null(schema) for name, schema in _WRITABLE.items()} | _GIVEN
-_READ_ONLY: Json = {
-    "version": {"type": "integer", "minimum": 1},
-    "updatedAt": _or_null(_TEXT),
-    "updatedBy": _or_null(_TEXT),
-    "source": {"type": "string", "enum": ["file", "api"]},
-}
-_CONDITION: Json = {
-    "type": "string",
-    "description": "the rule language",
-    "examples": ["when { a } always { b }"],
-}
-_SPAN = _object(
-    {
-        "spanId": _TEXT,
-        "name": _TEXT,
-        "service": _TEXT,
-        "role": _TEXT,
-        "startTime": _TEXT,
-        "durationMs": {"type": "number"},
-        "attributes": {"type": "object"},
-    }
-)
-_DIAGNOSTIC = _object(
-    {
-        "severity": {"type": "string", "enum": ["error", "warning"]},
-        "message": _TEXT,
-        "line": _NUMBER,
-        "column": _NUMBER,
-        "endLine": _NUMBER,
-        "endColumn": _NUMBER,
-        "suggestion": _or_null(_TEXT),
-    }
-)
-_SCHEMAS: Json = {
-    "Problem": _object(
-        {"type": _TEXT, "title": _TEXT, "status": _NUMBER, "detail": _TEXT},
-        {"diagnostics": _list(_ref("Diagnostic"))},
-    ),
-    "Diagnostic": _DIAGNOSTIC,
-    "Rule": _object({"id": _RULE_ID, "condition": _CONDITION, **_WRITABLE, **_READ_ONLY}),
-    "NewRule": _object(
-        {"id": _RULE_ID, "condition": _CONDITION},
-        {**_CHANGED, **{name: {"description": "ignored"} for name in _READ_ONLY}},
-        closed=True,
-    ),
-    "ChangedRule": _object(
-        {"condition": _CONDITION},
-        {"id": _RULE_ID, **_CHANGED, **{name: {"description": "ignored"} for name in _READ_ONLY}},
-        closed=True,
-    ),
-    "Version": _object(
-        {"version": _NUMBER, "at": _or_null(_TEXT), "by": _TEXT, "rule": _or_null(_ref("Rule"))}
-    ),
-    "Day": _object(
-        {
-            "day": {"type": "string", "format": "date"},
-            "version": {"type": "integer", "minimum": 1},
-            **dict.fromkeys(("evaluated", "applied", "violated", "errors"), _NUMBER),
-            "seconds": {"type": "number"},
-        }
-    ),
-    "Violation": _object(
-        {
-            "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-            "status": {"type": "string", "enum": ["open", "retracted"]},
-            "revision": _NUMBER,
-            "ruleId": _TEXT,
-            "severity": {"type": "string", "enum": list(SEVERITIES)},
-            "mode": {"type": "string", "enum": list(MODES)},
-            "traceId": _TEXT,
-            "services": _list(_TEXT),
-            "detectedAt": _TIME,
-        },
-        {
-            "ruleName": _TEXT,
-            "ruleVersion": _NUMBER,
-            "clause": {"type": "string", "enum": ["pattern", "always", "never"]},
-            "message": _TEXT,
-            "rootName": _TEXT,
-            "service": _TEXT,
-            "spans": _list(_SPAN),
-            "spanTotal": _NUMBER,
-            "missing": _list(_TEXT),
-            "complete": _FLAG,
-            "decisionReason": _TEXT,
-            "truncated": _FLAG,
-            "traceStart": _TEXT,
-            "traceEnd": _TEXT,
-            "updatedAt": _TEXT,
-            "spanCount": _NUMBER,
-            "labels": _LABELS,
-            "compliance": _list(_CONTROL),
-            "history": _list({"type": "object"}),
-        },
-    ),
-    "Validated": _object(
-        {
-            "valid": _FLAG,
-            "diagnostics": _list(_ref("Diagnostic")),
-            "kind": _or_null({"type": "string", "enum": ["pattern", "invariant"]}),
-            "spanNames": _list(_TEXT),
-            "attributes": _list(_TEXT),
-        }
-    ),
-    "Tried": _object(
-        {
-            "verdicts": _list(
-                _object({"ruleId": _TEXT, "traceId": _TEXT, "verdict": {"enum": list(VERDICTS)}})
-            ),
-            "explain": {"type": "object"},
-        }
-    ),
-    "Imported": _object(
-        {
-            "dryRun": _FLAG,
-            "created": _list(_TEXT),
-            "replaced": _list(_TEXT),
-            "unchanged": _list(_TEXT),
-            "diagnostics": _list(_ref("Diagnostic")),
-        }
-    ),
-    "Series": _object(
-        {
-            "series": _list(
-                _object({"labels": _LABELS, "points": _list({"type": "array", "items": {"type": "number"}})})
-            )
-        }
-    ),
-}
+def _header(description: str, *, required: bool = False) -> Json:
+    return {"description": description, "schema": TEXT} | ({"required": True} if required else {})
 
 
 def _query(name: str, schema: Json, description: str, *, many: bool = False) -> Json:
-    made = _list(schema) if many else schema
+    made = list_of(schema) if many else schema
     return {"name": name, "in": "query", "description": description, "schema": made} | (
         {"style": "form", "explode": True} if many else {}
     )
@@ -200,52 +25,96 @@ _MOMENT: Json = {
     "examples": ["1767225600000"],
 }
 _FILTERS = [
-    _query("severity", {"type": "string", "enum": list(SEVERITIES)}, "any of these", many=True),
-    _query("ruleId", _TEXT, "any of these", many=True),
-    _query("traceId", _TEXT, "any of these", many=True),
-    _query("service", _TEXT, "any of the trace's services", many=True),
+    _query("severity", ref("Severity"), "any of these", many=True),
+    _query("ruleId", TEXT, "any of these", many=True),
+    _query("traceId", TEXT, "any of these", many=True),
+    _query("service", TEXT, "any of the trace's services", many=True),
     _query("status", {"type": "string", "enum": ["open", "retracted", "any"]}, "open if not said", many=True),
     _query("mode", {"type": "string", "enum": [*MODES, "any"]}, "enforce if not said", many=True),
     _query(
         "complete", {"type": "string", "enum": ["true", "false", "any"]}, "whether the trace was", many=True
     ),
     _query("label", {"type": "string", "pattern": "^[^:]+:"}, "key:value; all of the keys", many=True),
-    _query("framework", _TEXT, "any of these", many=True),
-    _query("control", _TEXT, "any of these", many=True),
-    _query("q", _TEXT, "words of the message, all of them", many=True),
+    _query("framework", TEXT, "any of these", many=True),
+    _query("control", TEXT, "any of these", many=True),
+    _query("q", TEXT, "words of the message, all of them", many=True),
 ]
 _TIMES = [_query("from", _MOMENT, "inclusive"), _query("to", _MOMENT, "exclusive")]
 _PAGED = [
     _query(
         "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 100}, "items of a page"
     ),
-    _query("cursor", _TEXT, "nextCursor of the page before"),
+    _query("cursor", TEXT, "nextCursor of the page before"),
 ]
-_ID = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
+_ID = {"name": "id", "in": "path", "required": True, "schema": TEXT}
 _NUMBERED = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
-_MATCH = {"name": "If-Match", "in": "header", "description": "the ETag that was seen", "schema": _TEXT}
+_MATCH = {"name": "If-Match", "in": "header", "description": "the ETag that was seen", "schema": TEXT}
+_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "resume after this event",
+    "schema": TEXT,
+}
+_STALE = {"betrace-stale": _header("Kafka is away: as of when the answer is whole, and why")}
+_ETAG = {"ETag": _header("the version, in quotes", required=True)}
+_LOCATION = {"Location": _header("where the rule is", required=True)}
+_RETRY = {"Retry-After": _header("seconds")}
+_CHALLENGE = {"WWW-Authenticate": _header("Bearer", required=True)}
+_ABOUT = {
+    "400": "wrong in itself: the detail says where",
+    "401": "a token is needed",
+    "403": "not with this role",
+    "404": "there is none",
+    "408": "it did not come in time",
+    "409": "it is there already, or comes from a file",
+    "412": "it has moved on: look at it again",
+    "413": "too large",
+    "415": "a body of another type",
+    "422": "no rule, or too much work: the detail and the diagnostics say why",
+    "428": "If-Match is needed",
+    "429": "too many writes at once",
+    "431": "the address or the headers are too long",
+    "500": "the API failed",
+    "503": "not now: Kafka is away, or too much is asked at once",
+}
+_HEADERS = {"401": _CHALLENGE, "429": _RETRY, "503": _RETRY}
+_READ = "400 401 422 431 500"
+_SENT = "400 401 403 408 413 415 422 429 431 500 503"
+_WRITTEN = "400 401 403 404 409 412 413 422 429 431 500 503"
+
+
+def _problem(status: str) -> Json:
+    content = {"application/problem+json": {"schema": ref("Problem")}}
+    made: Json = {"description": _ABOUT[status], "content": content}
+    return made | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
 
 
 def _json(schema: Json) -> Json:
     return {"application/json": {"schema": schema}}
 
 
+def _ok(name: str, headers: Json | None = None, status: str = "200") -> Json:
+    made = {"description": "so it is", "content": _json(ref(name))}
+    return {status: {**made, "headers": {**_STALE, **(headers or {})}}}
+
+
 def _operation(
+    name: str,
     about: str,
     answers: Json,
+    errors: str,
     *,
     parameters: list[Json] | None = None,
     body: Json | None = None,
-    errors: str = "",
 ) -> Json:
-    """An operation; `errors` are the statuses of problems that it may answer with besides the usual."""
-    problem = {
-        "description": "a problem",
-        "content": {"application/problem+json": {"schema": _ref("Problem")}},
+    """An operation by its name in clients; `errors` are the statuses of the problems that it answers with."""
+    problems = {status: _problem(status) for status in sorted(set(errors.split()))}
+    made: Json = {
+        "operationId": name,
+        "summary": about,
+        "tags": ["violations" if "iolation" in name else "rules" if "ule" in name else "operation"],
+        "responses": {**answers, **problems},
     }
-    usual = "400 401 403 429 500" if body is not None else "400 401 500"
-    responses = {**answers, **dict.fromkeys(f"{usual} {errors}".split(), problem)}
-    made: Json = {"summary": about, "responses": responses}
     if parameters:
         made["parameters"] = parameters
     if body is not None:
@@ -253,124 +122,149 @@ def _operation(
     return made
 
 
-def _ok(schema: Json, status: str = "200") -> Json:
-    return {status: {"description": "so it is", "content": _json(schema)}}
+_FILE: Json = {"application/yaml": {"schema": {"description": "a rule file"}}}
+_YAML = {"200": {"description": "YAML", "content": _FILE}}
+_STREAM = {"200": {"description": "events", "content": {"text/event-stream": {"schema": TEXT}}}}
+_BY = _query("by", {"type": "string", "enum": list(KINDS)}, "a series for each")
+_STEP = _query("step", {"type": "string", "pattern": "^[1-9][0-9]{0,6}[smhd]$"}, "of the buckets; 1h")
+_DRY = _query("dryRun", {"type": "string", "enum": ["true", "false"]}, "only say what it would do")
+
+_PATHS: Json = {
+    "/api/violations": {
+        "get": _operation(
+            "listViolations",
+            "Violations, newest first",
+            _ok("ViolationPage"),
+            _READ,
+            parameters=[*_FILTERS, *_TIMES, *_PAGED],
+        )
+    },
+    "/api/violations/counts": {
+        "get": _operation(
+            "countViolations",
+            "Counts in buckets of time",
+            _ok("Counts"),
+            _READ,
+            parameters=[*_FILTERS, *_TIMES, _STEP, _BY],
+        )
+    },
+    "/api/violations/stream": {
+        "get": _operation(
+            "streamViolations",
+            "New violations as events",
+            _STREAM,
+            f"{_READ} 503",
+            parameters=[*_FILTERS, _EVENT_ID],
+        )
+    },
+    "/api/violations/{id}": {
+        "get": _operation("getViolation", "One violation", _ok("Violation"), f"{_READ} 404", parameters=[_ID])
+    },
+    "/api/rules": {
+        "get": _operation("listRules", "The rules, by id", _ok("RulePage"), _READ, parameters=_PAGED),
+        "post": _operation(
+            "createRule",
+            "Make a rule",
+            _ok("Rule", {**_ETAG, **_LOCATION}, "201"),
+            f"{_SENT} 409 412",
+            body=_json(ref("NewRule")),
+        ),
+    },
+    "/api/rules/validate": {
+        "post": _operation(
+            "validateRule",
+            "Diagnostics of a condition; 200 for a wrong one too",
+            _ok("Validated"),
+            _SENT,
+            body=_json(ref("Condition")),
+        )
+    },
+    "/api/rules/test": {
+        "post": _operation(
+            "testRule",
+            "Judge a pasted trace, storing nothing",
+            _ok("Tried"),
+            f"{_SENT} 404",
+            body=_json(ref("RuleTest")),
+        )
+    },
+    "/api/rules/import": {
+        "post": _operation(
+            "importRules",
+            "Take in a rule file, whole or not at all",
+            _ok("Imported"),
+            f"{_SENT} 409 412",
+            parameters=[_DRY],
+            body=_FILE,
+        )
+    },
+    "/api/rules/export": {
+        "get": _operation(
+            "exportRules",
+            "All rules as a rule file",
+            {"200": {"description": "YAML", "content": _FILE}},
+            _READ,
+        )
+    },
+    "/api/rules/{id}": {
+        "get": _operation("getRule", "One rule", _ok("Rule", _ETAG), f"{_READ} 404", parameters=[_ID]),
+        "put": _operation(
+            "replaceRule",
+            "Replace a rule",
+            _ok("Rule", _ETAG),
+            f"{_SENT} 404 409 412 428",
+            parameters=[_ID, _MATCH],
+            body=_json(ref("ChangedRule")),
+        ),
+        "delete": _operation(
+            "deleteRule",
+            "Delete a rule; its history stays",
+            {"204": {"description": "deleted"}},
+            f"{_WRITTEN} 428",
+            parameters=[_ID, _MATCH],
+        ),
+    },
+    "/api/rules/{id}/activity": {
+        "get": _operation(
+            "getRuleActivity",
+            "Of how many traces a rule has told what, newest day first",
+            _ok("Activity"),
+            f"{_READ} 404",
+            parameters=[_ID],
+        )
+    },
+    "/api/rules/{id}/versions": {
+        "get": _operation(
+            "listRuleVersions",
+            "Who changed what, when; newest first",
+            _ok("VersionPage"),
+            f"{_READ} 404",
+            parameters=[_ID, *_PAGED],
+        )
+    },
+    "/api/rules/{id}/versions/{version}/restore": {
+        "post": _operation(
+            "restoreRuleVersion",
+            "Make an earlier version current",
+            _ok("Rule", _ETAG),
+            _WRITTEN,
+            parameters=[_ID, _NUMBERED, _MATCH],
+        )
+    },
+    "/healthz": {"get": _operation("isAlive", "The process is alive", _ok("Health"), "431")},
+    "/readyz": {"get": _operation("isReady", "Caught up with Kafka", _ok("Health"), "431 503")},
+}
 
 
 def description() -> Json:
     """The document."""
-    yaml_file: Json = {"application/yaml": {"schema": {"description": "a rule file"}}}
-    any_json = _json({"type": "object"})
-    written = "409 412 413 422 503"
-    trace: Json = {"anyOf": [_list({"type": "object"}), {"type": "object"}]}
-    test_body: Json = {
-        "oneOf": [
-            _object({"trace": trace, "rule": {"type": "object"}}, closed=True),
-            _object({"trace": trace, "ruleId": _TEXT}, closed=True),
-        ]
-    }
-    event_id = {"name": "Last-Event-ID", "in": "header", "schema": _TEXT}
-    by = _query("by", {"type": "string", "enum": list(KINDS)}, "a series for each")
-    step = _query("step", {"type": "string", "pattern": "^[1-9][0-9]{0,6}[smhd]$"}, "of the buckets; 1h")
-    version_list = _object({"items": _list(_ref("Version"))})
-    stream = {"200": {"description": "events", "content": {"text/event-stream": {"schema": _TEXT}}}}
-    ready = {"200": {"description": "ready", "content": any_json}}
-    paths: Json = {
-        "/api/violations": {
-            "get": _operation(
-                "Violations, newest first", _ok(_page("Violation")), parameters=[*_FILTERS, *_TIMES, *_PAGED]
-            )
-        },
-        "/api/violations/counts": {
-            "get": _operation(
-                "Counts in buckets of time", _ok(_ref("Series")), parameters=[*_FILTERS, *_TIMES, step, by]
-            )
-        },
-        "/api/violations/stream": {
-            "get": _operation(
-                "New violations as events", stream, parameters=[*_FILTERS, event_id], errors="503"
-            )
-        },
-        "/api/violations/{id}": {
-            "get": _operation("One violation", _ok(_ref("Violation")), parameters=[_ID], errors="404")
-        },
-        "/api/rules": {
-            "get": _operation("The rules, by id", _ok(_page("Rule")), parameters=_PAGED),
-            "post": _operation(
-                "Make a rule", _ok(_ref("Rule"), "201"), body=_json(_ref("NewRule")), errors=written
-            ),
-        },
-        "/api/rules/validate": {
-            "post": _operation(
-                "Diagnostics of a condition",
-                _ok(_ref("Validated")),
-                body=_json(_object({"condition": _TEXT}, closed=True)),
-                errors="413 422",
-            )
-        },
-        "/api/rules/test": {
-            "post": _operation(
-                "Judge a pasted trace", _ok(_ref("Tried")), body=_json(test_body), errors="404 413 422"
-            )
-        },
-        "/api/rules/import": {
-            "post": _operation(
-                "Take in a rule file, whole or not at all",
-                _ok(_ref("Imported")),
-                parameters=[_query("dryRun", {"type": "string", "enum": ["true", "false"]}, "only say it")],
-                body=yaml_file,
-                errors=written,
-            )
-        },
-        "/api/rules/export": {
-            "get": _operation(
-                "All rules as a rule file", {"200": {"description": "YAML", "content": yaml_file}}
-            )
-        },
-        "/api/rules/{id}": {
-            "get": _operation("One rule", _ok(_ref("Rule")), parameters=[_ID], errors="404"),
-            "put": _operation(
-                "Replace a rule",
-                _ok(_ref("Rule")),
-                parameters=[_ID, _MATCH],
-                body=_json(_ref("ChangedRule")),
-                errors=f"404 428 {written}",
-            ),
-            "delete": _operation(
-                "Delete a rule",
-                {"204": {"description": "deleted"}},
-                parameters=[_ID, _MATCH],
-                errors="403 404 409 412 428 429 503",
-            ),
-        },
-        "/api/rules/{id}/activity": {
-            "get": _operation(
-                "Of how many traces a rule has told what, newest day first",
-                _ok(_object({"days": _list(_ref("Day"))})),
-                parameters=[_ID],
-                errors="404",
-            )
-        },
-        "/api/rules/{id}/versions": {
-            "get": _operation("Who changed what, when", _ok(version_list), parameters=[_ID], errors="404")
-        },
-        "/api/rules/{id}/versions/{version}/restore": {
-            "post": _operation(
-                "Make an earlier version current",
-                _ok(_ref("Rule")),
-                parameters=[_ID, _NUMBERED, _MATCH],
-                errors="403 404 409 412 429 503",
-            )
-        },
-        "/healthz": {"get": {"summary": "Alive", "responses": ready}},
-        "/readyz": {"get": _operation("Caught up with Kafka", ready, errors="503")},
-    }
     return {
         "openapi": "3.1.0",
         "info": {"title": "BeTrace", "version": version("betrace"), "license": {"name": "Apache-2.0"}},
-        "paths": paths,
+        "servers": [{"url": "/"}],
+        "paths": _PATHS,
         "components": {
-            "schemas": _SCHEMAS,
+            "schemas": SCHEMAS,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}, {}],

@@ -1,17 +1,30 @@
-"""Reads the parameters of a request; what is unknown or wrong is a Problem."""
+"""Reads the parameters of a request, which say what is asked for; what is unknown or wrong is a Problem."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.problems import Problem
-from app.query import nanoseconds
+from app.query import Query, nanoseconds, words
+from dsl.rule import SEVERITIES
 
 MAX_LIMIT = 1000
 _LONGEST = 366 * 86_400  # seconds
+MAX_VALUES = 50  # of a parameter
+FILTERS = (
+    "severity", "ruleId", "traceId", "service", "status", "mode", "complete", "label", "framework", "control",
+    "q", "from", "to",
+)  # fmt: skip
+_MANY = FILTERS[:-2]  # may be given more than once
+_MAX_WORDS = 20
+_STATUSES = ("open", "retracted", "any")
+_MODES = ("enforce", "shadow", "any")
+BAD_CURSOR = "cursor: not one that this API gave; leave it out to begin anew"
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -25,8 +38,12 @@ def methods(path: str, **endpoints: Endpoint) -> Route:
 
 
 def known(request: Request, names: tuple[str, ...]) -> None:
-    """Refuse parameters other than these."""
-    unknown = [name for name in request.query_params if name not in names]
+    """Refuse parameters other than these, and one that is given too often."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    often = [name for name, count in given.items() if count > (MAX_VALUES if name in _MANY else 1)]
+    if often and often[0] in names:
+        raise Problem(400, f"{often[0]}: given too often; at most {MAX_VALUES if often[0] in _MANY else 1}")
+    unknown = [name for name in given if name not in names]
     if unknown:
         offered = f"there are {', '.join(names)}" if names else "there are none here"
         raise Problem(400, f"unknown parameter {unknown[0][:100]}; {offered}")
@@ -36,7 +53,7 @@ def choice(
     given: Callable[[str], list[str]], name: str, allowed: tuple[str, ...], default: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Any of some words, in any case; `any` is all of them."""
-    values = tuple(value.lower() for value in given(name))
+    values = tuple(dict.fromkeys(value.lower() for value in given(name)))
     wrong = [value for value in values if value not in allowed]
     if wrong:
         raise Problem(400, f"{name}: {wrong[0][:100]!r} is none of {', '.join(allowed)}")
@@ -76,3 +93,46 @@ def duration(text: str, name: str) -> int:
     if seconds > _LONGEST:
         raise Problem(400, f"{name}: at most 366d")
     return seconds * 10**9
+
+
+def filters(request: Request) -> Query:
+    """The violations that a request is about."""
+    given = request.query_params
+
+    def any_of(name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(given.getlist(name)))
+
+    one_of = partial(choice, given.getlist)
+    complete = one_of("complete", ("true", "false", "any"), ())
+    return Query(
+        severities=one_of("severity", SEVERITIES, ()),
+        rule_ids=any_of("ruleId"),
+        trace_ids=tuple(trace.lower() for trace in any_of("traceId")),
+        services=any_of("service"),
+        statuses=one_of("status", _STATUSES, ("open",)),
+        modes=one_of("mode", _MODES, ("enforce",)),
+        complete=None if len(complete) != 1 else complete[0] == "true",
+        labels=_labels(any_of("label")),
+        frameworks=tuple(framework.lower() for framework in any_of("framework")),
+        controls=any_of("control"),
+        words=_words(any_of("q")),
+        start=time(given, "from"),
+        end=time(given, "to"),
+    )
+
+
+def _words(given: Iterable[str]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(word for text in given for word in words(text)))
+    if len(found) > _MAX_WORDS:
+        raise Problem(400, f"q: at most {_MAX_WORDS} words")
+    return found
+
+
+def _labels(given: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    labels: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        key, colon, value = text.partition(":")
+        if not colon or not key:
+            raise Problem(400, "label: a key and its value, label=team:payments")
+        labels[key] = (*labels.get(key, ()), value)
+    return labels

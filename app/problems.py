@@ -7,6 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+HEADERS = {  # of every answer
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+}
+
 
 class Problem(Exception):
     """An answer other than the one asked for: its HTTP status, and a sentence on what to do."""
@@ -46,6 +54,11 @@ async def on_http(request: Request, problem: Exception) -> Response:
     response = problem_response(problem.status_code, texts.get(problem.status_code, problem.detail))
     response.headers.update(problem.headers or {})
     return response
+
+
+async def on_slow(_request: Request, _problem: Exception) -> Response:
+    """Answer a question that is too much work."""
+    return problem_response(422, "this takes too long: ask for a shorter time, or by a rarer filter")
 
 
 async def on_error(_request: Request, _problem: Exception) -> Response:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 _WORD = re.compile(r"\w+")
+_ID = re.compile(r"[0-9a-f]{32}")
 Statement = tuple[str, list[Any]]
 
 
@@ -167,8 +168,9 @@ def position(cursor: str) -> tuple[int, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         detected, _, key = text.partition(":")
-        if not -(2**63) <= int(detected) < 2**63:
-            raise ValueError(detected)
-        return int(detected), key
+        found = int(detected), key
     except ValueError:
         raise BadCursor(cursor) from None
+    if not 0 <= found[0] < 2**63 or not _ID.fullmatch(key) or cursor_of(*found) != cursor:
+        raise BadCursor(cursor)
+    return found

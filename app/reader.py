@@ -3,13 +3,15 @@
 import math
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from app import clock
 from app.activity import rows_of
-from app.index import Index, Record
+from app.index import Index, IndexFailed
+from app.index_writer import Record
 from streams.config import Kafka
 from streams.kafka import client_settings
 from streams.reach import Heard, explained, why
@@ -22,13 +24,18 @@ _BEHIND = 10.0  # seconds after which it is said that the index is behind
 
 @dataclass(slots=True)
 class Reader:
-    """Follows the topics in a thread; `problem` is None when the index has caught up with them."""
+    """Follows the topics in a thread; `problem` is None when the index has caught up with them.
+
+    `as_of` is when it last had (Unix ns): all that was published before is there. None: not since the start.
+    """
 
     index: Index
     kafka: Kafka
     topics: Topics
     problem: str | None = "the index has not caught up yet"
     refused: int = 0
+    as_of: int | None = None
+    now: Callable[[], int] = clock.now
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _heard: Heard = field(default_factory=Heard)
@@ -63,6 +70,9 @@ class Reader:
                     if not assigned:
                         consumer.poll(0)  # else nothing has it say what it met
                     self.problem = why(self.kafka, self._heard).text
+                    self._stopping.wait(0.5)
+                except IndexFailed as problem:  # a full disk may have room again
+                    self.problem, assigned = str(problem), False
                     self._stopping.wait(0.5)
         finally:
             consumer.close()
@@ -99,13 +109,14 @@ class Reader:
             self._look_whether_ready(consumer, assignment)
 
     def _look_whether_ready(self, consumer: Consumer, assignment: Sequence[TopicPartition]) -> None:
-        behind = 0
+        behind, asked = 0, self.now()
         for partition in assignment:
             low, end = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT, cached=False)
             behind += max(0, end - max(self._next(partition, low), low))
         self._heard.answered()
         now = time.monotonic()
-        self._level = now if not behind else self._level
+        if not behind:
+            self._level, self.as_of = now, asked
         if not behind or now - self._level > _BEHIND:
             late = self._heard.unread or f"the index is {behind} records behind"
             self.problem = late if behind else None

@@ -3,11 +3,11 @@
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import yaml
 
+from app import clock
 from dsl.rule import Rule
 from streams.fold import Change, proposal
 
@@ -64,8 +64,7 @@ def current(source: RuleSource, rule_id: str) -> int:
 
 def proposals(changes: Sequence[Wanted], by: str, now: int) -> list[tuple[str, bytes]]:
     """The records that propose changes, several as one batch; `now` in ns since the epoch."""
-    at = datetime.fromtimestamp(now / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    batch = uuid.uuid4().hex
+    at, batch = clock.text(now), uuid.uuid4().hex
     records = []
     for number, (rule_id, base, rule) in enumerate(changes):
         part = (batch, number, len(changes)) if len(changes) > 1 else None

@@ -1,35 +1,40 @@
 """The routes of `/api/rules`: reading, writing through the log of proposals, trying out, moving."""
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import anyio
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.activity import day_json, statement_of
-from app.parameters import known, limit, methods
+from app.bodies import json_of, object_of, only, yaml_of
+from app.parameters import BAD_CURSOR, known, limit, methods
 from app.problems import Problem
 from app.rule_book import RuleSource, Wanted, current, plan, proposals, rule_file, rule_json
 from app.security import Caller
+from app.trials import Trials
 from app.try_rule import editor_json, tried, validated
 from dsl.files import load, rule_of
 from dsl.rule import Diagnostic, Rule
 from streams.fold import Change
 from streams.rules_log import NotWritten
 
-_PATIENCE = 2.0  # seconds for trying a rule out
-_TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
-_DEEPEST = 100  # levels of a JSON body
+_READING = 10.0  # seconds for the longest rule
+_LARGEST = 256 * 1024  # bytes of a rule as it is written to the log
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')
+_NUMBER = re.compile(r"[0-9]{1,10}")
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 
 
 async def listed(request: Request) -> Response:
     """The rules, by id."""
     known(request, ("limit", "cursor"))
     count, after = limit(request), request.query_params.get("cursor", "")
+    if after and not _ID.fullmatch(after):
+        raise Problem(400, BAD_CURSOR)
     found = [rule for rule in _source(request).rules() if rule.id > after]
     following = found[count - 1].id if len(found) > count else None
     return JSONResponse({"items": [rule_json(rule) for rule in found[:count]], "nextCursor": following})
@@ -44,8 +49,8 @@ async def one(request: Request) -> Response:
 async def create(request: Request) -> Response:
     """Make a rule."""
     known(request, ())
-    given = _object(await _json(request))
-    rule = _read(given, str(given.get("id", "")))
+    given = await json_of(request)
+    rule = await _read(request, given, given.get("id"))
     _writable(request, rule.id)
     if any(rule.id == each.id for each in _source(request).rules()):
         raise Problem(409, f"there is a rule {rule.id} already: PUT replaces it")
@@ -58,10 +63,10 @@ async def replace(request: Request) -> Response:
     known(request, ())
     existing = _existing(request)
     _writable(request, existing.id)
-    given = _object(await _json(request))
+    given = await json_of(request)
     if given.get("id", existing.id) != existing.id:
         raise Problem(400, f"id: the path says {existing.id}; an id is never changed")
-    rule = _read(given, existing.id)
+    rule = await _read(request, given, existing.id)
     return _answer(await _change(request, existing.id, _matched(request, existing), rule))
 
 
@@ -75,14 +80,19 @@ async def delete(request: Request) -> Response:
 
 
 async def versions(request: Request) -> Response:
-    """All versions, newest first: who, when, what; a deletion has no rule."""
-    known(request, ())
-    key = request.path_params["id"]
-    changes = _source(request).history(key)
+    """The versions, newest first: who, when, what; a deletion has no rule."""
+    known(request, ("limit", "cursor"))
+    key, count = request.path_params["id"], limit(request)
+    cursor = request.query_params.get("cursor", f"{10**9}")
+    if not _NUMBER.fullmatch(cursor):
+        raise Problem(400, BAD_CURSOR)
+    changes: Sequence[Change] = _source(request).history(key)
     if not changes:
         rule = _existing(request)
-        return JSONResponse({"items": [_version(Change(rule.id, rule.version, rule, "file", ""))]})
-    return JSONResponse({"items": [_version(change) for change in reversed(changes)]})
+        changes = [Change(rule.id, rule.version, rule, "file", "")]
+    found = [change for change in reversed(changes) if change.version < int(cursor)]
+    following = f"{found[count - 1].version}" if len(found) > count else None
+    return JSONResponse({"items": [_version(each) for each in found[:count]], "nextCursor": following})
 
 
 async def activity(request: Request) -> Response:
@@ -112,30 +122,30 @@ async def restore(request: Request) -> Response:
 async def validate(request: Request) -> Response:
     """Diagnostics of a condition; 200 for an invalid one too."""
     known(request, ())
-    given = _object(await _json(request))
-    _only(given, ("condition",))
+    given = await json_of(request)
+    only(given, ("condition",))
     condition = given.get("condition")
     if not isinstance(condition, str):
         raise Problem(400, "condition: the text of a rule is needed")
-    return JSONResponse(await _bounded(lambda: validated(condition)))
+    return await _trials(request).run(lambda: JSONResponse(validated(condition)))
 
 
 async def test(request: Request) -> Response:
     """Judge a pasted trace; stores nothing."""
     known(request, ())
-    given = _object(await _json(request))
-    _only(given, ("rule", "ruleId", "trace"))
+    given = await json_of(request)
+    only(given, ("rule", "ruleId", "trace"))
     if ("rule" in given) is ("ruleId" in given) or "trace" not in given:
         raise Problem(400, "give 'trace', and either 'rule' or 'ruleId'")
     if "rule" in given:
-        described = _object(given["rule"], "rule")
-        rule = _read(described, str(described.get("id", "rule")))
+        described = object_of(given["rule"], "rule")
+        rule = await _read(request, described, described.get("id", "rule"))
     else:
         found = [each for each in _source(request).rules() if each.id == given["ruleId"]]
         if not found:
             raise Problem(404, f"there is no rule {given['ruleId']}")
         rule = found[0]
-    return JSONResponse(await _bounded(lambda: tried(rule, given["trace"])))
+    return await _trials(request).run(lambda: JSONResponse(tried(rule, given["trace"])))
 
 
 async def import_rules(request: Request) -> Response:
@@ -144,9 +154,7 @@ async def import_rules(request: Request) -> Response:
     dry = request.query_params.get("dryRun", "false")
     if dry not in ("true", "false"):
         raise Problem(400, "dryRun: true or false")
-    text = _text(await request.body())
-    if not text.strip():
-        raise Problem(400, "the body is empty: a rule file is needed")
+    text = await yaml_of(request)
     loaded = await run_sync(load, [("import", text)])
     if loaded.errors:
         found = [_file_json(problem) for problem in loaded.diagnostics]
@@ -202,6 +210,11 @@ def _source(request: Request) -> RuleSource:
     return source
 
 
+def _trials(request: Request) -> Trials:
+    trials: Trials = request.app.state.trials
+    return trials
+
+
 def _existing(request: Request) -> Rule:
     key = request.path_params["id"]
     found = next((rule for rule in _source(request).rules() if rule.id == key), None)
@@ -238,16 +251,21 @@ async def _change(request: Request, rule_id: str, base: int, rule: Rule | None) 
 async def _propose(request: Request, wanted: Sequence[Wanted]) -> None:
     caller: Caller = request.state.caller
     records = proposals(wanted, caller.name, request.app.state.now())
+    large = [rule_id for rule_id, value in records if len(value) > _LARGEST]
+    if large:
+        most = f"{_LARGEST // 1024} KiB"
+        raise Problem(413, f"{large[0]} is larger than {most}: say less in its texts and labels")
     try:
-        accepted = await run_sync(_source(request).propose, records)
+        accepted = await run_sync(_source(request).propose, records, limiter=request.app.state.writers)
     except NotWritten as problem:
         raise Problem(503, f"nothing is known to have changed: {problem}", {"retry-after": "5"}) from None
     if not accepted:
         raise Problem(412, "somebody else was quicker: look at the rule again")
 
 
-def _read(given: Mapping[str, Any], rule_id: str) -> Rule:
-    rule, problems = rule_of({**given, "id": rule_id}, version=1, source="api")
+async def _read(request: Request, given: Mapping[str, Any], rule_id: object) -> Rule:
+    work = partial(rule_of, {**given, "id": rule_id}, version=1, source="api")
+    rule, problems = await _trials(request).run(work, _READING)
     if rule is None:
         text = given.get("condition")
         found = [editor_json(problem, text if isinstance(text, str) else "") for problem in problems]
@@ -269,61 +287,3 @@ def _file_json(problem: Diagnostic) -> dict[str, Any]:
         "endColumn": problem.end.column,
         "suggestion": problem.suggestion,
     }
-
-
-async def _json(request: Request) -> Any:
-    """The body as JSON; Problem says what is wrong with it."""
-    text = _text(await request.body())
-    if _depth(text) > _DEEPEST:
-        raise Problem(400, f"the body is nested more than {_DEEPEST} deep")
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-        json.dumps(value, ensure_ascii=False).encode()
-        return value
-    except UnicodeEncodeError:
-        raise Problem(400, "the body has half of a surrogate pair, which is no character") from None
-    except json.JSONDecodeError as problem:
-        where = f"line {problem.lineno}, column {problem.colno}"
-        raise Problem(400, f"the body is no JSON: {problem.msg} at {where}") from None
-    except ValueError as problem:
-        raise Problem(400, f"the body is no JSON: {problem}") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for bracket in re.findall(r'"(?:\\.|[^"\\])*"|[\[\]{}]', text):
-        depth += (bracket in "[{") - (bracket in "]}")
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        raise Problem(400, f"the body is not UTF-8: byte {problem.start}") from None
-
-
-def _object(value: Any, what: str = "the body") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Problem(400, f"{what}: a JSON object is needed")
-    return value
-
-
-def _only(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    unknown = [name for name in given if name not in names]
-    if unknown:
-        raise Problem(400, f"unknown field {unknown[0][:100]}; there are {', '.join(names)}")
-
-
-async def _bounded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Do it in a thread, and wait for so long."""
-    try:
-        with anyio.fail_after(_PATIENCE):
-            return await run_sync(work, abandon_on_cancel=True)
-    except TimeoutError:
-        raise Problem(422, f"this took more than {_PATIENCE:.0f} s: try less of it") from None

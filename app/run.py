@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from app import clock
 from app.api import Parts, application, worker_application
 from app.errors import UserError
-from app.index import Index
+from app.index import Index, IndexFailed
 from app.reader import Reader
 from app.rule_files import read_rules
 from app.security import Access, read_tokens
@@ -31,7 +31,8 @@ from streams.tls import BadFile, server_context
 from streams.topics import Topics
 from streams.worker import Worker
 
-_FORGET_EVERY = 60.0  # seconds between two looks for violations past their retention
+_LOG = logging.getLogger(__name__)
+_FORGET_EVERY = 10.0  # seconds between two looks for violations past their retention
 
 
 def run_worker(settings: Settings) -> None:
@@ -69,9 +70,11 @@ def run_api(settings: Settings) -> None:
 
     async def work(stop: asyncio.Event) -> None:
         with following(config, rules) as log, indexing(index, config) as reader:
-            async with beside(forgetting(index, config.violations_retention)):
+            kept = settings.violations
+            async with beside(forgetting(index, kept.retention, kept.max_rows)):
+                waiting = lambda: reader.problem or log.problem  # noqa: E731
                 parts = Parts(
-                    index, log, lambda: reader.problem or log.problem, clock.now, access, config.kafka.group
+                    index, log, waiting, clock.now, access, config.kafka.group, lambda: reader.as_of
                 )
                 await serve(application(parts), listener, stop, tls)
 
@@ -150,9 +153,13 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def forgetting(index: Index, retention: float) -> None:
-    """Delete violations past their retention, now and then."""
+async def forgetting(index: Index, retention: float, rows: int) -> None:
+    """Delete violations past their retention (s), and the oldest of more than so many, now and then."""
     while True:
         before = clock.now() - round(retention * 10**9)
-        await asyncio.to_thread(index.forget, before)
+        try:
+            await asyncio.to_thread(index.forget, before)
+            await asyncio.to_thread(index.keep, rows)
+        except IndexFailed as problem:
+            _LOG.error("old violations were not deleted: %s", problem)
         await asyncio.sleep(_FORGET_EVERY)

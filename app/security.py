@@ -1,8 +1,7 @@
-"""Who may do what, and how much of it: tokens with roles, limits, and the headers of every answer."""
+"""Who may do what, and how often: tokens with roles, and a rate of writes for each caller."""
 
 import hashlib
 import hmac
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,25 +10,13 @@ from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
 
 from app.errors import UserError
-from app.problems import Problem, problem_response
+from app.problems import Problem
 
-MAX_BODY = 1 << 20  # bytes
-MAX_IMPORT = 32 << 20  # bytes of rule files
 _WRITES = 50.0  # a second and caller, on average; as many at once
 _CALLERS = 10_000  # whose rates are known at once
-_READS = ("GET", "HEAD")
-_ALWAYS = ("/healthz", "/readyz", "/metrics", "/", "/api/openapi.json")
-_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-}
 Role = Literal["viewer", "editor"]
 
 
@@ -61,16 +48,25 @@ class Access:
         if self.tokens is None:
             return Caller("local", "editor")
         scheme, _, text = headers.get("authorization", "").partition(" ")
-        given = hashlib.sha256(text.strip().encode("utf-8", "surrogateescape")).hexdigest()
+        given = hashlib.sha256(text.strip().encode("latin-1", "replace")).hexdigest()
         found: Caller | None = None
         for name, token in self.tokens.items():
             if hmac.compare_digest(given, token.sha256) and scheme.lower() == "bearer":
                 found = Caller(f"token:{name}", token.role)
         if found is not None and self.trusted is not None and found.name == f"token:{self.trusted}":
-            user = headers.get("x-grafana-user", "")
-            if user and user.isprintable() and len(user) <= 200:
-                return Caller(f"grafana:{user}", found.role)
+            return _named(found, headers.get("x-grafana-user", ""))
         return found
+
+
+def _named(caller: Caller, given: str) -> Caller:
+    """The caller by the name of its user, which came as UTF-8; Problem for a name that is none."""
+    try:
+        user = given.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        raise Problem(400, "X-Grafana-User: a name in UTF-8 is needed") from None
+    if len(user) > 200 or not user.isprintable():
+        raise Problem(400, "X-Grafana-User: a name of at most 200 printable characters is needed")
+    return Caller(f"grafana:{user}", caller.role) if user else caller
 
 
 def read_tokens(file: Path) -> dict[str, Token]:
@@ -110,96 +106,3 @@ class Rates:
         if len(self._left) > _CALLERS:
             self._left.pop(next(iter(self._left)))
         return left >= 1
-
-
-class Guard:
-    """ASGI middleware: lets in who may come in, bounds what is sent, sets the headers."""
-
-    def __init__(self, app: ASGIApp, access: Access, stale: Callable[[], str | None]) -> None:
-        self.app = app
-        self.access = access
-        self.stale = stale
-        self.rates = Rates()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass the request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        sending = self._with_headers(send)
-        try:
-            self._admit(scope)
-            body = _Bounded(receive, MAX_IMPORT if scope["path"].endswith("/import") else MAX_BODY)
-            body.check(Headers(scope=scope))
-        except Problem as problem:
-            await _answer(problem)(scope, receive, sending)
-            return
-        try:
-            await self.app(scope, body.receive, sending)
-        except _TooLarge as problem:
-            await _answer(problem)(scope, receive, sending)
-
-    def _admit(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
-        if scope["path"] in _ALWAYS:
-            return
-        caller = self.access.caller(headers)
-        if caller is None:
-            raise Problem(401, "a token is needed: Authorization: Bearer …", {"www-authenticate": "Bearer"})
-        scope["state"] = {**scope.get("state", {}), "caller": caller}
-        if scope["method"] in _READS or _changes_nothing(scope["path"]):
-            return
-        if caller.role != "editor":
-            raise Problem(403, f"{caller.name} may read only: an editor's token is needed")
-        if not self.rates.take(caller.name):
-            raise Problem(429, "too many writes at once: go on more slowly", {"retry-after": "1"})
-
-    def _with_headers(self, send: Send) -> Send:
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                if (reason := self.stale()) is not None:
-                    headers["betrace-stale"] = json.dumps(reason)[1:-1]
-            await send(message)
-
-        return sending
-
-
-def _changes_nothing(path: str) -> bool:
-    return path in ("/api/rules/validate", "/api/rules/test")
-
-
-class _TooLarge(Problem):
-    def __init__(self, limit: int) -> None:
-        super().__init__(413, f"the body is larger than {limit:,} bytes")
-
-
-@dataclass(slots=True)
-class _Bounded:
-    """A request's body, up to a limit."""
-
-    inner: Receive
-    limit: int
-    read: int = 0
-
-    def check(self, headers: Headers) -> None:
-        """Refuse by the length that is told."""
-        length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self.limit:
-            raise _TooLarge(self.limit)
-
-    async def receive(self) -> Message:
-        """The next part."""
-        message = await self.inner()
-        self.read += len(message.get("body", b""))
-        if self.read > self.limit:
-            raise _TooLarge(self.limit)
-        return message
-
-
-def _answer(problem: Problem) -> ASGIApp:
-    response = problem_response(problem.status, problem.detail)
-    response.headers.update(problem.headers)
-    return response

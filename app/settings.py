@@ -153,6 +153,9 @@ class ViolationsSettings(_Group):
     retention: Seconds = Field(
         30 * 86_400.0, gt=0, description="how long violations are kept, topic and index"
     )
+    max_rows: int = Field(
+        5_000_000, ge=1, description="violations in an API's index; of more, the newest are kept"
+    )
 
 
 class ApiTls(_Group):

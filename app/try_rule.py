@@ -1,6 +1,5 @@
 """Validates a condition, and judges a pasted trace by a rule, storing nothing."""
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,30 +7,41 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from app.explain import Explained, as_json
 from app.problems import Problem
+from dsl import scope
 from dsl.compile import check, compile_rule
-from dsl.files import rule_of
 from dsl.judge import explain, judge
 from dsl.parse import ParseError, parse
+from dsl.places import Lines
 from dsl.rule import Diagnostic, Rule
 from dsl.short import ShortFormError, trace_of
 from dsl.trace import Trace
+from dsl.verdict import Verdict
 from streams.otlp import WireError, request_of_value
 from streams.split import joined, split
 
-_STEPS = 300_000  # some tenths of a second
+_STEPS = 300_000  # for all traces together: about a second
+_SHOWN = 100  # verdicts of a request with more traces
 
 
 def validated(condition: str) -> dict[str, Any]:
     """What `POST /api/rules/validate` answers."""
-    _, problems = rule_of({"id": "rule", "condition": condition}, version=1, source="api")
     about: dict[str, Any] = {"kind": None, "spanNames": [], "attributes": []}
-    with contextlib.suppress(ParseError):
+    try:
         parsed = parse(condition)
-        compiled, _ = check(Rule("rule", condition), parsed)
+        compiled, problems = check(Rule("rule", condition, "rule"), parsed)
         kind = "pattern" if parsed.pattern is not None else "invariant"
         about = {"kind": kind, "spanNames": list(compiled.names), "attributes": list(compiled.keys)}
+    except ParseError as refused:
+        problems = [refused.problem]
+    lines = Lines(condition)
     valid = not any(problem.severity == "error" for problem in problems)
-    return {"valid": valid, "diagnostics": [editor_json(each, condition) for each in problems], **about}
+    return {"valid": valid, "diagnostics": [_of_text(each, condition, lines) for each in problems], **about}
+
+
+def _of_text(problem: scope.Problem, text: str, lines: Lines) -> dict[str, Any]:
+    start, end = (lines.place(min(at, len(text))) for at in (problem.start, problem.end))
+    found = Diagnostic(problem.message, "rule", start, end, "", problem.suggestion, problem.severity)
+    return editor_json(found, text)
 
 
 def editor_json(problem: Diagnostic, text: str) -> dict[str, Any]:
@@ -54,23 +64,23 @@ def editor_json(problem: Diagnostic, text: str) -> dict[str, Any]:
 
 
 def tried(rule: Rule, given: Any) -> dict[str, Any]:
-    """What `POST /api/rules/test` answers; Problem for a trace that is none."""
+    """What `POST /api/rules/test` answers, explained of the first trace that is violated, else of the first.
+
+    Problem for a trace that is none.
+    """
     traces = _traces(given)
     compiled = compile_rule(rule)
-    told = [
-        Explained(
-            trace, judge(compiled, trace, _STEPS), tuple(explain(compiled, trace, _STEPS)), len(traces), 0
-        )
-        for trace in traces
-    ]
-    return {"verdicts": [_verdict(each) for each in told], "explain": as_json(told[0])}
+    steps = max(_STEPS // len(traces), 1000)
+    judged = [(trace, judge(compiled, trace, steps)) for trace in traces]
+    chosen, verdict = next((each for each in judged if each[1].outcome == "violated"), judged[0])
+    told = Explained(chosen, verdict, tuple(explain(compiled, chosen, _STEPS)), len(judged), 0)
+    return {"verdicts": [_verdict(*each) for each in judged[:_SHOWN]], "explain": as_json(told)}
 
 
-def _verdict(each: Explained) -> dict[str, Any]:
-    verdict = each.verdict
+def _verdict(trace: Trace, verdict: Verdict) -> dict[str, Any]:
     return {
         "ruleId": verdict.rule.id,
-        "traceId": each.trace.trace_id.hex(),
+        "traceId": trace.trace_id.hex(),
         "verdict": verdict.outcome,
         "reason": verdict.reason,
         "complete": verdict.complete,

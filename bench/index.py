@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.counts import Counts, series
-from app.index import Index, Record
+from app.index import Index
+from app.index_writer import Record
 from app.query import Query
 
 START = 1_767_225_600  # Unix s

@@ -12,6 +12,7 @@ from dsl.places import Lines, indices
 from dsl.rule import Diagnostic, Place, Rule, Test
 from dsl.rule_keys import READ
 from dsl.scope import Problem
+from dsl.yaml_nodes import compose, plain
 
 MAX_RULES = 10_000
 _JSON_KEYS = {
@@ -89,15 +90,9 @@ class _Mapped:
 
     def items(self) -> Iterator[tuple[str, Any, Any, Any]]:
         for key, item in self.node.value:
-            yield str(key.value), _plain(item), key, item
-
-
-def _plain(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    finally:
-        loader.dispose()
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is text", key.start_mark)
+            yield str(key.value), plain(item), key, item
 
 
 @dataclass(slots=True)
@@ -114,7 +109,7 @@ class _Reader:
 
     def rules(self) -> Iterator[Rule]:
         try:
-            root = yaml.compose(self.text, yaml.SafeLoader)
+            root = compose(self.text)
         except yaml.MarkedYAMLError as problem:
             mark = problem.problem_mark or problem.context_mark
             place = Place(mark.line + 1, mark.column + 1) if mark else None
@@ -122,7 +117,7 @@ class _Reader:
             hint = " (YAML is indented with spaces, not with tabs)" if "\\t" in said else ""
             self._say(f"not YAML: {said}{hint}", place)
             return
-        except (yaml.YAMLError, RecursionError) as problem:
+        except yaml.YAMLError as problem:
             self._say(f"not YAML: {problem}", None)
             return
         if root is None:
@@ -134,10 +129,11 @@ class _Reader:
             self._say("a rule file is a mapping with 'rules:'", _place(root))
             return
         for key, item in root.value:
-            if key.value in older.LISTED:
-                self._say(f"'{key.value}' has no effect", _place(key), severity="warning")
-            elif key.value != "rules":
-                self._unknown(key, key.value, ("rules",))
+            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            if name in older.LISTED:
+                self._say(f"'{name}' has no effect", _place(key), severity="warning")
+            elif name != "rules":
+                self._unknown(key, name, ("rules",))
             elif not isinstance(item, yaml.SequenceNode):
                 self._say("'rules' is a list", _place(item))
             else:
@@ -157,7 +153,9 @@ class _Reader:
         try:
             return self.rule(_Mapped(node), 1, "file", node)
         except yaml.YAMLError as problem:
-            self._say(f"not YAML: {getattr(problem, 'problem', problem)}", _place(node))
+            mark = getattr(problem, "problem_mark", None)
+            place = Place(mark.line + 1, mark.column + 1) if mark else _place(node)
+            self._say(f"not YAML: {getattr(problem, 'problem', problem)}", place)
             return None
 
     def rule(self, given: "_Plain | _Mapped", version: int, source: str, whole: Any = None) -> Rule | None:

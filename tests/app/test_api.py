@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 import streams.metrics  # noqa: F401 declares what /metrics shows
 from app.api import Parts, application, worker_application
 from app.index import Index
+from app.problems import HEADERS
 from dsl.files import load
 from dsl.rule import Rule
 from streams.fold import Change
@@ -121,8 +122,31 @@ def test_what_nobody_foresaw_shows_nothing_of_the_inside(tmp_path: Path) -> None
         application(Parts(index, Rules(), lambda: None, lambda: 0)), raise_server_exceptions=False
     )
     answer = client.get("/api/violations")
-    assert answer.status_code == 500
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "sqlite" not in answer.text
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+
+
+def test_a_stale_answer_says_as_of_when_and_why(tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite")
+    at: list[int | None] = [None]
+    parts = Parts(index, Rules(), lambda: "Kafka is away", lambda: 0, as_of=lambda: at[0])
+    client = TestClient(application(parts))
+    assert client.get("/api/violations").headers["betrace-stale"] == "as of unknown; Kafka is away"
+    at[0] = 1767225600_123_456_789
+    said = "as of 2026-01-01T00:00:00.123Z; Kafka is away"
+    assert client.get("/api/violations").headers["betrace-stale"] == said
+    assert client.get("/nowhere").headers["betrace-stale"] == said
+
+
+def test_a_question_that_is_too_much_work_is_told_so(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index._PATIENCE", -1.0)
+    monkeypatch.setattr("app.index._LOOK", 1)
+    for path in ("/api/violations?status=any", "/api/violations/counts?q=x&from=1&to=2"):
+        answer = client.get(path)
+        assert (answer.status_code, "shorter time" in answer.json()["detail"]) == (422, True)
 
 
 def test_the_first_page_tells_where_to_go_to_people_and_to_programs(client: TestClient) -> None:

@@ -1,5 +1,7 @@
+import itertools
 import json
 import random
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -12,13 +14,15 @@ from confluent_kafka import Producer
 
 from app.activity import day_json, rows_of, statement_of, sums
 from app.counts import Counts, series
-from app.index import Index, Record
-from app.query import BadCursor, Query, nanoseconds, statements
+from app.index import Index, IndexFailed
+from app.index_writer import Record
+from app.query import BadCursor, Query, cursor_of, nanoseconds, statements
 from app.reader import Reader
 from streams.config import Kafka
 from streams.embedded import EmbeddedBroker
 from streams.topics import Topics
 from tests.app.violations import activity, record, violation
+from tests.integration.processes import until
 
 
 @pytest.fixture
@@ -75,9 +79,11 @@ def test_a_higher_revision_replaces_and_a_lower_one_does_not(index: Index) -> No
 
 
 def test_a_deletion_deletes_and_what_is_no_violation_is_passed_over(index: Index) -> None:
-    wrong = [Record("x", b"not json"), Record("y", b"{}")]
+    deep = Record("z", b"[" * 50_000 + b"]" * 50_000)
+    far = record(3, detectedAt="9999-01-01T00:00:00Z")
+    wrong = [Record("x", b"not json"), Record("y", b"{}"), deep, far, record(4, revision=2**70)]
     refused = index.put([record(1), record(2), Record(record(1).key, None), *wrong], {})
-    assert (found(index), refused) == ([2], 2)
+    assert (found(index), refused) == ([2], 5)
 
 
 def test_old_violations_are_forgotten(index: Index) -> None:
@@ -87,8 +93,115 @@ def test_old_violations_are_forgotten(index: Index) -> None:
     assert found(index, services=("shop",)) == [2]
 
 
+def test_the_oldest_beyond_so_many_are_forgotten_also_of_one_time(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index._BATCH", 3)
+    index.put([record(n, detectedAt="2026-01-01T00:00:00Z") for n in range(20)], {})
+    index.put([record(20, status="retracted"), record(21, mode="shadow")], {})
+    index.keep(12)
+    assert found(index, modes=(), statuses=()) == list(range(21, 9, -1))
+    index.keep(12)
+    index.keep(100)
+    assert len(found(index, modes=(), statuses=())) == 12
+    index.keep(0)
+    assert found(index, modes=(), statuses=()) == []
+
+
+def test_a_violation_that_changes_while_pages_are_turned_is_neither_skipped_nor_repeated(
+    index: Index,
+) -> None:
+    index.put([record(n, detectedAt="2026-01-01T00:00:00Z") for n in range(12)], {})
+    seen, cursor = [], None
+    for turn in range(4):
+        page = index.page(Query(limit=3, cursor=cursor, statuses=()))
+        seen += [json.loads(item) for item in page.items]
+        cursor = page.next_cursor
+        changed = [record(n, detectedAt="2026-01-01T00:00:00Z", revision=turn + 2) for n in range(12)]
+        index.put([*changed, record(100 + turn, detectedAt="2026-01-01T00:00:00Z")], {})
+    assert [int(v["id"], 16) for v in seen] == list(range(11, -1, -1))
+    assert [v["revision"] for v in seen] == [1] * 3 + [2] * 3 + [3] * 3 + [4] * 3
+    retracted = [record(1, detectedAt="2026-01-01T00:00:00Z", revision=9, status="retracted")]
+    first = index.page(Query(limit=110))
+    index.put(retracted, {})
+    assert first.next_cursor is None
+    assert 1 not in found(index)
+
+
+def test_pages_of_violations_that_come_and_go_by_other_threads(index: Index) -> None:
+    """What is there all the time comes once in every turn of all pages."""
+    steady = [record(n, labels={"team": "ab"[n % 2]}) for n in range(0, 200, 2)]
+    index.put(steady, {})
+    stopping = threading.Event()
+
+    def disturb() -> None:
+        for revision in itertools.count(2):
+            index.put(
+                [record(n, labels={"team": "ba"[n % 2]}, revision=revision) for n in range(1, 200, 2)], {}
+            )
+            index.put([Record(record(n).key, None) for n in range(1, 200, 2)], {})
+            changed = [
+                record(n, labels={"team": "ab"[(n // 2 + revision) % 2]}, revision=revision)
+                for n in range(0, 200, 2)
+            ]
+            index.put(changed, {})
+            if stopping.is_set():
+                return
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        for _ in range(20):
+            seen: Counter[int] = Counter()
+            cursor = None
+            while True:
+                page = index.page(Query(labels={"team": ("a", "b")}, limit=17, cursor=cursor))
+                seen.update(int(json.loads(item)["id"], 16) for item in page.items)
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+            assert max(seen.values()) == 1
+            assert [n for n in range(0, 200, 2) if n not in seen] == []
+    finally:
+        stopping.set()
+        thread.join(60)
+
+
+def test_the_reader_goes_on_when_the_file_can_be_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = EmbeddedBroker()
+    kafka = Kafka(brokers=tuple(broker.address.split(",")), embedded=True)
+    names = Topics("betrace")
+    broker.touch(names.violations, names.activity)
+    producer = Producer({"bootstrap.servers": broker.address})
+    producer.produce(names.violations, record(1).value, key=record(1).key.encode())
+    producer.flush()
+    index = Index(tmp_path / "index.sqlite")
+    put = index.put
+
+    def full(*_: Any) -> int:
+        raise IndexFailed("the disk is full")
+
+    monkeypatch.setattr(index, "put", full)
+    reader = Reader(index, kafka, names)
+    reader.start()
+    until("it says so", lambda: True if reader.problem == "the disk is full" else None)
+    assert reader.as_of is None
+    monkeypatch.setattr(index, "put", put)
+    until("it goes on", lambda: True if reader.problem is None else None)
+    reader.stop()
+    assert found(index) == [1]
+    assert reader.as_of is not None
+
+
 def test_a_cursor_from_elsewhere_is_refused(index: Index) -> None:
-    for cursor in ("nonsense!", "", "e30"):
+    index.put([record(n) for n in range(3)], {})
+    good = index.page(Query(limit=1)).next_cursor or ""
+    assert index.page(Query(cursor=good)).items
+    forged = [cursor_of(5, key) for key in ("", "a", "G" * 32, "a" * 33)]
+    forged += [cursor_of(at, "a" * 32) for at in (-1, 2**63, 10**30)]
+    for cursor in ("nonsense!", "", "e30", f"{good}=", f"{good}!", good[:-1], f" {good}", "é", *forged):
         with pytest.raises(BadCursor):
             index.page(Query(cursor=cursor))
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
 from app import clock
 from app.api import Parts, application
 from app.index import Index
+from app.problems import Problem
 from app.security import Access, Token, read_tokens
 from dsl.files import load
 from streams.config import Kafka
@@ -22,6 +24,7 @@ from streams.topics import Topics
 
 FILE = "rules: [{id: from-file, condition: a}]"
 RULE = {"id": "charge", "condition": "when { charge as c } always { check before c }", "severity": "HIGH"}
+MANY = [str(n) for n in range(50_000)]
 TOKENS = {
     name: Token(sha256=hashlib.sha256(name.encode()).hexdigest(), role=role)
     for name, role in (("ci", "editor"), ("grafana", "editor"), ("look", "viewer"))
@@ -75,6 +78,10 @@ def test_a_rule_is_made_replaced_deleted_and_restored_with_its_history(client: T
         (4, False, "local"), (3, True, "local"), (2, False, "local"), (1, False, "local"),
     ]  # fmt: skip
     assert all(each["at"].endswith("Z") for each in history)
+    first = client.get("/api/rules/charge/versions?limit=3").json()
+    rest = client.get(f"/api/rules/charge/versions?limit=3&cursor={first['nextCursor']}").json()
+    assert (first["items"] + rest["items"], rest["nextCursor"]) == (history, None)
+    assert client.get("/api/rules/charge/versions?cursor=charge").status_code == 400
     again = client.post("/api/rules", json={**RULE, "id": "charge2"})
     assert client.get("/api/rules/charge2").json() == again.json()
 
@@ -118,6 +125,11 @@ def test_an_older_rule_file_is_taken_in_with_warnings_that_show_the_new_text(cli
         ("warning", 2, "trace.has(span:duration > 1s)"),
     ]
     assert client.get("/api/rules/old-one").json()["condition"] == "trace.has(span:duration > 1s)"
+
+
+def test_a_cursor_of_violations_is_none_of_rules(client: TestClient) -> None:
+    for cursor in ("MTc2NzIyNTYwMDAwMDAwMDAwMDowMA", "A B", "x" * 200):
+        assert client.get("/api/rules", params={"cursor": cursor}).status_code == 400
 
 
 def test_a_refused_import_says_where(client: TestClient) -> None:
@@ -188,13 +200,101 @@ def test_a_rule_under_edit_is_judged_on_a_pasted_trace(client: TestClient) -> No
         (b'{"id": "x", "condition": "a", "tests": [{"expect": "violated", "trace": 5}]}', 422),
         (b'{"id": "x", "condition": "a", "tests": [{"expect": "violated", "trace": [5]}]}', 422),
         (json.dumps({"id": "x", "condition": "(" * 90 + "a" + ")" * 90}).encode(), 422),
+        (json.dumps({"id": "x", "condition": "a", "description": "a" * 300_000}).encode(), 413),
+        (
+            json.dumps(
+                {"id": "x", "condition": "a", "labels": {str(n): "x" for n in range(50_000)}}
+            ).encode(),
+            413,
+        ),
+        (b'{"id": "x", "condition": "a", "labels": {"a": 1e999}}', 400),
+        (b'{"id": "x", "condition": "a", "labels": {"a": ' + b"1" * 5000 + b"}}", 400),
+        (b'{"id": "x", "condition": "a", "tests": ' + b"[" * 110 + b"]" * 110 + b"}", 400),
+        (b"[" * 500_000 + b"]" * 500_000, 400),
+        (b'"' + b'\\"' * 500_000, 400),
+        (b"", 400),
+        (b"5", 400),
+        (b"null", 400),
+        (b'{"id": 0, "condition": "a"}', 422),
+        (b'{"id": ["x"], "condition": "a"}', 422),
     ],
-    ids=range(16),
+    ids=range(28),
 )
 def test_bad_input_is_told_what_to_do(client: TestClient, body: bytes, status: int) -> None:
     answer = client.post("/api/rules", content=body)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "text/plain"},
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "application/json; charset=latin-1"},
+        {"content-type": "application/json", "content-encoding": "gzip"},
+    ],
+    ids=range(4),
+)
+def test_a_body_of_another_type_is_refused(client: TestClient, headers: dict[str, str]) -> None:
+    for path in ("/api/rules", "/api/rules/validate", "/api/rules/test"):
+        answer = client.post(path, content=b"{}", headers=headers)
+        assert (answer.status_code, "application/json" in answer.text) == (415, "latin-1" not in str(headers))
+    assert client.post("/api/rules/import", json={"rules": []}).status_code == 415
+
+
+def merges(line: str) -> str:
+    """Labels each of which is eight times the one before."""
+    lines = [f"l{n}: &l{n} {line.replace('*', f'*l{n - 1}')}" for n in range(1, 30)]
+    return "\n".join(
+        ["rules:", "- id: a", "  condition: b", *(f"  {each}" for each in ["l0: &l0 {a: b}", *lines])]
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        merges("[*, *, *, *, *, *, *, *]"),
+        merges("{<<: [*, *, *, *, *, *, *, *]}"),
+        merges("{? [*, *, *, *, *, *, *, *] : 1}"),
+        "rules: &a [*a]",
+        "rules: [{id: a, condition: b, labels: &a {x: *a}}]",
+        "rules: " + "[" * 500_000,
+        "rules: [{id: a, condition: b, labels: {x: 2001-99-99}}]",
+        "rules: [{id: a, condition: b, labels: {x: 1" + ":10" * 5000 + "}}]",
+        "rules: [{id: a, condition: b, labels: {x: 1" + "0" * 5000 + "}}]",
+        "rules: [{id: a, condition: b, ? [x] : y}]",
+        "rules: [{id: a, condition: b, name: !!python/name:os.system x}]",
+        "? [x]\n: y",
+        "rules: [\0]",
+        "%YAML 9.9\n---\nrules: []",
+        "rules: *nothing",
+    ],
+    ids=range(15),
+)
+def test_yaml_that_is_made_to_harm_is_refused_with_its_place(client: TestClient, text: str) -> None:
+    answer = client.post("/api/rules/import?dryRun=true", content=text)
+    assert answer.status_code == 422
+    assert all(each["line"] for each in answer.json()["diagnostics"])
+
+
+def test_pages_of_other_sites_cannot_write(client: TestClient) -> None:
+    for headers in (
+        {"origin": "http://elsewhere"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+    ):
+        answer = client.post("/api/rules", json=RULE, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
+    own = client.post("/api/rules", json=RULE, headers={"origin": "http://testserver"})
+    assert own.status_code == 201
+
+
+def test_no_other_site_may_read(client: TestClient) -> None:
+    asked = {"origin": "http://elsewhere", "access-control-request-method": "POST"}
+    answers = [client.options("/api/rules", headers=asked), client.get("/api/rules", headers=asked)]
+    assert [answer.status_code for answer in answers] == [405, 200]
+    assert not any(name.startswith("access-control") for a in answers for name in a.headers)
 
 
 def test_who_may_do_what(log: RulesLog, tmp_path: Path) -> None:
@@ -230,6 +330,18 @@ def test_no_user_header_is_believed_unless_the_setting_names_the_token(log: Rule
     client_of(log, tmp_path, Access(TOKENS), **headers).post("/api/rules", json={**RULE, "id": "a"})
     client_of(log, tmp_path, Access(), **headers).post("/api/rules", json={**RULE, "id": "b"})
     assert [log.history(name)[0].by for name in ("a", "b")] == ["token:grafana", "local"]
+
+
+def test_a_users_name_is_utf_8_and_a_broken_one_is_refused() -> None:
+    def named(user: bytes) -> str:
+        raw = [(b"authorization", b"bearer grafana"), (b"x-grafana-user", user)]
+        caller = Access(TOKENS, "grafana").caller(Headers(raw=raw))
+        return caller.name if caller else "nobody"
+
+    assert [named("Jürgen".encode()), named(b"")] == ["grafana:Jürgen", "token:grafana"]
+    for wrong in (b"\xff", b"a" * 201, b"a\tb"):
+        with pytest.raises(Problem, match="X-Grafana-User"):
+            named(wrong)
 
 
 def test_answers_carry_headers_that_keep_browsers_from_mischief(client: TestClient) -> None:

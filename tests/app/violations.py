@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from app.index import Record
+from app.index_writer import Record
 
 
 def violation(number: int, **changes: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 import random
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
 def ask(url: str, method: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     """The status and JSON of an answer."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, headers, method=method)
+    typed = {"content-type": "application/json", **headers}
+    request = urllib.request.Request(url, data, typed, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, json.loads(answer.read() or b"null")
@@ -52,7 +54,7 @@ def write(apis: list[Api], writer: int) -> tuple[str, int] | None:
     rule_id = f"r{chance.randrange(RULES)}"
     seen = get(f"{chance.choice(apis).url}/api/rules/{rule_id}")
     changed = {**seen, "description": f"writer {writer}"}
-    match = {"if-match": f'"{seen["version"]}"', "content-type": "application/json"}
+    match = {"if-match": f'"{seen["version"]}"'}
     while True:
         url = f"{chance.choice(apis).url}/api/rules/{rule_id}"
         status, answer = ask(url, "PUT", changed, **match)
@@ -122,13 +124,16 @@ def test_while_kafka_is_away_reads_go_on_and_say_so_and_writes_say_come_back(
     betrace: Betrace, kafka: Kafka
 ) -> None:
     betrace.run("topics", "create")
+    begun = datetime.now(UTC)
     with betrace.api() as api:
         assert ask(f"{api.url}/api/rules", "POST", {"id": "before", "condition": "a"})[0] == 201
         kafka.stop()
         try:
             until("it is seen", lambda: ask(f"{api.url}/readyz", "GET")[0] == 503 or None)
             with urllib.request.urlopen(f"{api.url}/api/rules/before", timeout=10) as answer:
-                assert answer.headers["betrace-stale"]
+                at, reason = answer.headers["betrace-stale"].removeprefix("as of ").split("; ")
+                assert begun < datetime.fromisoformat(at) < datetime.now(UTC)
+                assert "Kafka" in reason
             status, problem = ask(f"{api.url}/api/rules", "POST", {"id": "during", "condition": "a"})
             assert (status, "Kafka" in problem["detail"]) == (503, True)
         finally:
