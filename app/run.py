@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import signal
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -27,28 +29,32 @@ from streams.crash import CrashPoints
 from streams.kafka import TALKATIVE
 from streams.reach import Unreachable
 from streams.rules_log import RulesLog
+from streams.threads import in_thread, unless
 from streams.tls import BadFile, server_context
 from streams.topics import Topics
 from streams.worker import Worker
 
+_LOG = logging.getLogger("betrace")
 _FORGET_EVERY = 60.0  # seconds between two looks for violations past their retention
+_LEAVE = 9.0  # seconds in which a process that is told to stop does so in order
 
 
 def run_worker(settings: Settings) -> None:
     """Work until told to stop; UserError when it cannot start."""
     config = settings.config()
     rules = read_rules(config.rule_files)
-    with told():
-        verify(config)
     listener = bind(settings.metrics.listen)
 
     async def work(stop: asyncio.Event) -> None:
-        with following(config, rules) as log:
-            crash = CrashPoints(settings.worker.crash_at)
-            worker = Worker(config, log, clock.now, crash)
-            REGISTRY.register(worker.health)
-            waiting = worker_application(lambda: log.problem or worker.ready)
-            async with beside(serve(waiting, listener, stop)):
+        waiting: list[Callable[[], str | None]] = [lambda: "Kafka has not answered yet"]
+        async with beside(serve(worker_application(lambda: waiting[-1]()), listener, stop)):
+            with told():
+                if not await unless(stop, asyncio.ensure_future(in_thread(lambda: verify(config)))):
+                    return
+            with following(config, rules) as log:
+                worker = Worker(config, log, clock.now, CrashPoints(settings.worker.crash_at))
+                REGISTRY.register(worker.health)
+                waiting.append(lambda: log.problem or worker.ready)
                 await worker.run(stop)
 
     until_told(work, settings.log.level)
@@ -99,14 +105,17 @@ def api_tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level: str) -> None:
-    """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError."""
+    """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError.
+
+    A second signal ends the process at once, and so does time: a worker that is killed loses nothing.
+    """
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger(TALKATIVE).setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
 
     async def main() -> None:
         stop = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+            asyncio.get_running_loop().add_signal_handler(name, _stop, stop, name)
         await work(stop)
 
     try:
@@ -115,6 +124,21 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level
         raise UserError(f"stopped: {problem}") from problem
     except (OSError, ValueError, LookupError) as problem:
         raise UserError(f"stopped: {type(problem).__name__}: {problem}") from problem
+
+
+def _stop(stop: asyncio.Event, signal_number: int) -> None:
+    if stop.is_set():
+        os._exit(128 + signal_number)
+    stop.set()
+    last = threading.Timer(_LEAVE, _end)
+    last.daemon = True
+    last.start()
+
+
+def _end() -> None:
+    """End though not all is in order, as when Kafka is away."""
+    _LOG.warning("not ended in order within %.0f s: what is not finished is read again", _LEAVE)
+    os._exit(1)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The input partitions of a worker: how far each is, told to every group partition in ticks."""
 
-import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from streams.config import Config, ms
 from streams.crash import CrashPoints
 from streams.ingest import Ingest, Progress
 from streams.producer import Producer
+from streams.threads import in_thread
 from streams.topics import Topics
 
 _METADATA_MS = 30_000  # between looks at the input topics' numbers of partitions
@@ -44,6 +45,10 @@ class Inputs:
     def assign(self, partitions: set[TP]) -> None:
         """Own these and no others from now on."""
         self._assignment += 1
+        for tp in self.owned:
+            for gauge in (metrics.CONSUMER_LAG, metrics.CLOCK_LAG):
+                with contextlib.suppress(KeyError):  # nothing was shown of it yet
+                    gauge.remove(*map(str, tp))
         self.owned = frozenset(tp for tp in partitions if tp.topic in self.topics)
         self._paused = frozenset()
 
@@ -52,7 +57,7 @@ class Inputs:
         if self.now() < self._looked + _METADATA_MS:
             return
         self._looked = self.now()
-        found = await asyncio.to_thread(partition_counts, self.config.kafka)
+        found = await in_thread(lambda: partition_counts(self.config.kafka))
         self._partitions = {topic: found[topic] for topic in self.topics if topic in found}
 
     async def tick(self, slowest: int | None, crowded: bool = False) -> None:

@@ -80,7 +80,7 @@ def faust_app(config: Config) -> faust.App:
         broker=[f"kafka://{broker}" for broker in kafka.brokers],
         broker_credentials=faust_credentials(kafka),
         broker_session_timeout=10,
-        broker_heartbeat_interval=2,
+        broker_heartbeat_interval=0.5,  # so often is heard that a worker left or came
         broker_request_timeout=30,
         broker_commit_interval=1,
         broker_commit_every=100,

@@ -22,17 +22,19 @@ from streams.ingest import Ingest
 from streams.inputs import Inputs
 from streams.judge import Judge, Rules
 from streams.letters import REPLAYED, DeadLetter, Record
-from streams.partition import Partition
+from streams.partition import Partition, Step
 from streams.producer import Producer
 from streams.publish import Publisher
 from streams.reach import unreachable
 from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
+from streams.threads import unless
 from streams.topics import Topics
 from streams.transport import faust_app
 
 log = logging.getLogger("betrace.worker")
 
 _LINGER = 0.1  # seconds that a record waits for others before its block is sent
+_FINISH = 3.0  # seconds in which a worker that stops finishes what it has begun
 _STALLED = 20.0  # seconds without a move of the clock that say that an input partition has no owner
 
 
@@ -156,14 +158,18 @@ class Worker:
             raise unreachable(problem) from problem
 
     async def _run(self, stop: asyncio.Event) -> None:
-        await self.inputs.look()
-        await self._producer.start()
         try:
-            await self._until_ended(stop)
+            if await unless(stop, asyncio.ensure_future(self._start())):
+                await self._until_ended(stop)
+                await self._finish()
         finally:
             await self._stop()
         if self.problem is not None:
             raise self.problem
+
+    async def _start(self) -> None:
+        await self.inputs.look()
+        await self._producer.start()
 
     async def _until_ended(self, stop: asyncio.Event) -> None:
         living = asyncio.ensure_future(self._live())
@@ -315,8 +321,26 @@ class Worker:
             log.error("the worker stops: %s: %s", type(problem).__name__, problem)
             self._failed.set()
 
+    async def _finish(self) -> None:
+        """Bring what was begun to its end where that is quick, so that the next owner has less to repeat."""
+        if self.problem is not None:
+            return
+        try:
+            await asyncio.wait_for(self._flush_all(), _FINISH)
+        except Exception as problem:  # the next owner repeats it
+            log.info("not all that was begun was finished: %s", problem or type(problem).__name__)
+
+    async def _flush_all(self) -> None:
+        await self.ingest.flush()
+        await self.inputs.tick(None)
+        for owned in list(self.owned.values()):
+            left = asyncio.Event()
+            await owned.publisher.put(Step([], [], []), None, left.set)
+            await left.wait()
+
     async def _stop(self) -> None:
         for owned in self.owned.values():
+            owned.store.owned = False
             owned.publisher.stop()
         await self.app.stop()
         await self._producer.stop()
