@@ -23,15 +23,18 @@ from app.serve import bind, serve
 from app.settings import Settings
 from app.told import told
 from dsl.rule import Rule
+from streams import signs
 from streams.admin import TopicError, check_login, verify
 from streams.config import Config
 from streams.crash import CrashPoints
 from streams.kafka import TALKATIVE
+from streams.membership import Broker
 from streams.reach import Unreachable
 from streams.rules_log import RulesLog
 from streams.threads import in_thread, unless
 from streams.tls import BadFile, server_context
 from streams.topics import Topics
+from streams.watchdog import Watch, Watchdog, end_process
 from streams.worker import Worker
 
 _LOG = logging.getLogger("betrace")
@@ -55,7 +58,8 @@ def run_worker(settings: Settings) -> None:
                 worker = Worker(config, log, clock.now, CrashPoints(settings.worker.crash_at))
                 REGISTRY.register(worker.health)
                 waiting.append(lambda: log.problem or worker.ready)
-                await worker.run(stop)
+                with watched(worker):
+                    await worker.run(stop)
 
     until_told(work, settings.log.level)
 
@@ -116,7 +120,10 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level
         stop = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, _stop, stop, name)
-        await work(stop)
+        try:
+            await work(stop)
+        finally:
+            _end_in_time()
 
     try:
         asyncio.run(main())
@@ -130,6 +137,10 @@ def _stop(stop: asyncio.Event, signal_number: int) -> None:
     if stop.is_set():
         os._exit(128 + signal_number)
     stop.set()
+    _end_in_time()
+
+
+def _end_in_time() -> None:
     last = threading.Timer(_LEAVE, _end)
     last.daemon = True
     last.start()
@@ -139,6 +150,22 @@ def _end() -> None:
     """End though not all is in order, as when Kafka is away."""
     _LOG.warning("not ended in order within %.0f s: what is not finished is read again", _LEAVE)
     os._exit(1)
+
+
+@contextmanager
+def watched(worker: Worker) -> Iterator[None]:
+    """A watchdog looks at the worker until the block ends, unless the settings say no."""
+    config = worker.config
+    topics = {topic.name for topic in config.kafka.input_topics} | {Topics(config.kafka.group).spans}
+    watch = Watch(config.watchdog, frozenset(topics))
+    broker = Broker(config.kafka)
+    dog = Watchdog(lambda: signs.view(worker), lambda: signs.wanted(worker), broker, watch, end_process)
+    if config.watchdog:
+        dog.start()
+    try:
+        yield
+    finally:
+        dog.stop()
 
 
 @contextmanager

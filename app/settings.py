@@ -131,6 +131,9 @@ class WorkerSettings(_Group):
         2**30, ge=512 * 2**20, description="memory of a worker; beyond, the oldest traces are judged early"
     )
     max_retained_bytes: Bytes = Field(4 * 2**30, ge=2**20, description="blocks kept in RocksDB, a partition")
+    watchdog: Seconds = Field(
+        60.0, ge=0, description="a worker that is stuck for so long ends itself; 0s: never"
+    )
     crash_at: str | None = Field(
         None, description="for tests: be killed at this point", json_schema_extra={"hidden": True}
     )
@@ -208,6 +211,10 @@ class Settings(_Group):
             (self.trace.root_grace <= self.trace.max_wait, "trace.root_grace is longer than trace.max_wait"),
             (self.trace.tick <= self.trace.root_grace, "trace.tick is longer than trace.root_grace"),
             (
+                not 0 < self.worker.watchdog < 5 * self.trace.tick,
+                "worker.watchdog is shorter than five trace.tick",
+            ),
+            (
                 sasl == (self.kafka.sasl.mechanism is not None),
                 "kafka.sasl.mechanism goes with a SASL protocol",
             ),
@@ -261,6 +268,7 @@ class Settings(_Group):
             tuple(self.rules.files),
             self.violations.retention,
             DeadLetters(self.dead_letter.max_share, self.dead_letter.window, self.dead_letter.min_records),
+            worker.watchdog,
         )
 
     def _kafka(self) -> Kafka:

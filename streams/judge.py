@@ -48,6 +48,7 @@ class Judge:
     now: Callable[[], int]
     health: Health = field(default_factory=Health)
     timer: Callable[[], float] = time.perf_counter
+    progress: int = 0  # moves on while it judges
     _turn: int = 0
 
     def judge(self, traces_data: bytes, reason: Reason, rules: RuleSet, activity: Activity) -> JudgedBytes:
@@ -58,7 +59,9 @@ class Judge:
         violations: list[Found] = []
         undecided: set[str] = set()
         activity.traces += 1
+        self.progress += 1
         for verdict in self._verdicts(trace, rules, activity):
+            self.progress += 1
             rule = verdict.rule
             if verdict.outcome != "not_applicable" or verdict.mismatches:
                 activity.came(Version(rule.id, rule.version)).count(verdict)

@@ -28,7 +28,9 @@ RETAINED_CUT = Counter(
     "betrace_retained_cut_bytes", "Blocks dropped before their late window ended, as too much was retained"
 )
 STATE_BYTES = Gauge("betrace_state_bytes", "Blocks kept, in flight and retained")
-CONSUMER_LAG = Gauge("betrace_kafka_consumer_lag", "Input records not read yet", ["topic", "partition"])
+CONSUMER_LAG = Gauge(
+    "betrace_kafka_consumer_lag", "Records of inputs and blocks not read yet", ["topic", "partition"]
+)
 CLOCK_LAG = Gauge(
     "betrace_input_clock_lag_seconds", "Now less an input partition's watermark", ["topic", "partition"]
 )
@@ -46,3 +48,9 @@ DETECTION_DELAY = Histogram(
     "From the judging tick's record to the published violation",
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+
+
+def forget(topic: str, partition: int) -> None:
+    """Show no more of a partition that is another worker's now."""
+    for gauge in (CONSUMER_LAG, CLOCK_LAG):
+        gauge.remove(topic, str(partition))

@@ -155,8 +155,8 @@ def test_while_kafka_is_away_a_worker_ends_in_time_and_at_a_second_signal_at_onc
         for each in (address, other):
             until("it owns partitions", Api(f"http://{each}").ready)
         with kafka.silenced():
-            for each in (twice, once):
-                each.send_signal(signal.SIGTERM)
+            for process in (twice, once):
+                process.send_signal(signal.SIGTERM)
             until("it has heard the signal", lambda: said(Api(f"http://{address}")) is None or None)
             assert twice.poll() is None
             twice.send_signal(signal.SIGTERM)
