@@ -107,7 +107,13 @@ _SCHEMAS: Json = {
         closed=True,
     ),
     "Version": _object(
-        {"version": _NUMBER, "at": _or_null(_TEXT), "by": _TEXT, "rule": _or_null(_ref("Rule"))}
+        {
+            "version": _NUMBER,
+            "at": _or_null(_TEXT),
+            "by": _TEXT,
+            "rule": _or_null(_ref("Rule")),
+            "reason": _or_null(_TEXT),
+        }
     ),
     "Day": _object(
         {

@@ -29,11 +29,13 @@ from streams.config import Config
 from streams.crash import CrashPoints
 from streams.kafka import TALKATIVE
 from streams.membership import Broker
+from streams.offences import Offences
 from streams.reach import Unreachable
 from streams.rules_log import RulesLog
 from streams.threads import in_thread, unless
 from streams.tls import BadFile, server_context
 from streams.topics import Topics
+from streams.violation import timestamp
 from streams.watchdog import Watch, Watchdog, end_process
 from streams.worker import Worker
 
@@ -57,6 +59,7 @@ def run_worker(settings: Settings) -> None:
             with following(config, rules) as log:
                 worker = Worker(config, log, clock.now, CrashPoints(settings.worker.crash_at))
                 REGISTRY.register(worker.health)
+                worker.health.offended = offences(log, config).add
                 waiting.append(lambda: log.problem or worker.ready)
                 with watched(worker):
                     await worker.run(stop)
@@ -150,6 +153,11 @@ def _end() -> None:
     """End though not all is in order, as when Kafka is away."""
     _LOG.warning("not ended in order within %.0f s: what is not finished is read again", _LEAVE)
     os._exit(1)
+
+
+def offences(log: RulesLog, config: Config) -> Offences:
+    """Has rules disabled that are cut off again and again, in the name of all workers of the group."""
+    return Offences(log, f"worker:{config.kafka.group}", lambda: timestamp(clock.now()))
 
 
 @contextmanager

@@ -41,6 +41,9 @@ LAST_COMMIT = Gauge("betrace_last_commit_timestamp_seconds", "When a record was 
 
 RULES_LOADED = Gauge("betrace_rules_loaded", "Enabled rules that this process judges by")
 RULES_OFFSET = Gauge("betrace_rules_log_offset", "Offset up to which the rules log has been read")
+DISABLED = Counter(
+    "betrace_rules_disabled", "Rules that this worker had disabled, as they were cut off often", ["rule_id"]
+)
 VIOLATIONS = Counter("betrace_violations", "Violations found", ["rule_id", "severity"])
 PUBLISHED = Counter("betrace_violations_published", "Violation records written, by outcome", ["outcome"])
 DETECTION_DELAY = Histogram(
