@@ -24,9 +24,10 @@ from app.settings import Settings
 from app.told import told
 from dsl.rule import Rule
 from streams import signs
-from streams.admin import TopicError, check_login, verify
+from streams.admin import TopicError, check_login, small_dead_letters, verify
 from streams.config import Config
 from streams.crash import CrashPoints
+from streams.data_dir import claim, held, whose
 from streams.kafka import TALKATIVE
 from streams.membership import Broker
 from streams.offences import Offences
@@ -53,18 +54,26 @@ def run_worker(settings: Settings) -> None:
     async def work(stop: asyncio.Event) -> None:
         waiting: list[Callable[[], str | None]] = [lambda: "Kafka has not answered yet"]
         async with beside(serve(worker_application(lambda: waiting[-1]()), listener, stop)):
-            with told():
-                if not await unless(stop, asyncio.ensure_future(in_thread(lambda: verify(config)))):
+            with told(), held(config.data_dir):
+                if not await unless(stop, asyncio.ensure_future(in_thread(lambda: prepare(config)))):
                     return
-            with following(config, rules) as log:
-                worker = Worker(config, log, clock.now, CrashPoints(settings.worker.crash_at))
-                REGISTRY.register(worker.health)
-                worker.health.offended = offences(log, config).add
-                waiting.append(lambda: log.problem or worker.ready)
-                with watched(worker):
-                    await worker.run(stop)
+                with following(config, rules) as log:
+                    worker = Worker(config, log, clock.now, CrashPoints(settings.worker.crash_at))
+                    REGISTRY.register(worker.health)
+                    worker.health.offended = offences(log, config).add
+                    waiting.append(lambda: log.problem or worker.ready)
+                    with watched(worker):
+                        await worker.run(stop)
 
     until_told(work, settings.log.level)
+
+
+def prepare(config: Config) -> None:
+    """Make sure that topics and state are those of the settings; else nothing is touched."""
+    verify(config)
+    claim(config.data_dir, whose(config.kafka))
+    if problem := small_dead_letters(config):
+        _LOG.warning("%s", problem)
 
 
 def run_api(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from app.errors import UserError
 from streams.config import Config, DeadLetters, InputTopic, Kafka, Limits, Mechanism, Protocol, Windows
 from streams.kafka import ssl_context
 from streams.tls import BadFile
+from streams.topics import Topics
 
 PREFIX = "BETRACE_"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -206,10 +207,29 @@ class Settings(_Group):
     def _agree(self) -> "Settings":
         sasl = self.kafka.security.protocol.startswith("SASL")
         tls = self.kafka.tls
+        inputs = [topic.name for topic in self.kafka.input_topics]
+        own = Topics(self.kafka.group).all
         secured = self.kafka.security.protocol.endswith("SSL")
         checks = (
             (self.trace.root_grace <= self.trace.max_wait, "trace.root_grace is longer than trace.max_wait"),
             (self.trace.tick <= self.trace.root_grace, "trace.tick is longer than trace.root_grace"),
+            (
+                self.trace.remember >= self.trace.max_wait + self.trace.late_window + self.trace.late_grace,
+                "trace.remember is shorter than trace.max_wait, late_window and late_grace together: "
+                "a late span would begin a second trace",
+            ),
+            (
+                self.trace.max_bytes <= self.worker.max_retained_bytes,
+                "trace.max_bytes is larger than worker.max_retained_bytes: one trace would not fit",
+            ),
+            (
+                len(inputs) == len(set(inputs)),
+                "kafka.input_topics names a topic twice",
+            ),
+            (
+                not own & set(inputs),
+                f"kafka.input_topics names what BeTrace writes itself: {', '.join(own & set(inputs))}",
+            ),
             (
                 not 0 < self.worker.watchdog < 5 * self.trace.tick,
                 "worker.watchdog is shorter than five trace.tick",
@@ -243,7 +263,7 @@ class Settings(_Group):
         )
         wrong = [text for right, text in checks if not right]
         if wrong:
-            raise ValueError("; ".join(wrong))
+            raise ValueError("\n".join(wrong))
         return self
 
     def config(self) -> Config:
@@ -329,7 +349,7 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as refused:
-        problems += [_told(error, origins) for error in refused.errors()]
+        problems += [line for error in refused.errors() for line in _told(error, origins)]
     if problems:
         raise UserError("\n".join(problems))
     return Loaded(settings, origins)
@@ -431,14 +451,17 @@ def _put(
     origins[key] = origin
 
 
-def _told(error: Any, origins: Mapping[str, str]) -> str:
+def _told(error: Any, origins: Mapping[str, str]) -> list[str]:
+    """What is wrong, a line each."""
     location = [str(part) for part in error["loc"]]
     key = next(
         (".".join(location[:n]) for n in range(len(location), 0, -1) if ".".join(location[:n]) in fields()),
         "",
     )
     text = str(error["msg"]).removeprefix("Value error, ")
-    return f"{origins.get(key, 'settings')}: {key}: {text}" if key else f"settings: {text}"
+    if not key:
+        return [f"settings: {line}" for line in text.split("\n")]
+    return [f"{origins.get(key, 'settings')}: {key}: {text}"]
 
 
 def _secret(file: Path | None) -> str | None:
