@@ -131,6 +131,27 @@ def accounting(config_file: Path | None, form: str) -> None:
 
 
 @cli.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def wipe(config_file: Path | None, yes: bool) -> None:
+    """Remove a worker's local state, which is rebuilt from Kafka; refused while a worker uses it."""
+    from app.told import told
+    from streams.data_dir import held, marked, size, wipe
+
+    folder = _settings(config_file).config().data_dir
+    if not folder.is_dir():
+        raise UserError(f"worker.data_dir {folder} does not exist")
+    with told(), held(folder):
+        mark = marked(folder)
+        of = f"the group {mark.group} on the cluster {mark.cluster}" if mark else "nothing that is known"
+        click.echo(f"{folder.resolve()}: {size(folder) / 2**20:,.1f} MiB of state of {of}")
+        if not yes:
+            click.confirm("Remove it? A worker rebuilds it from Kafka", abort=True)
+        wipe(folder)
+    click.echo("removed")
+
+
+@cli.command()
 @click.option("--docs", is_flag=True, help="The table of docs/settings.md.")
 @click.pass_obj
 def config(config_file: Path | None, docs: bool) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from app import clock
 from dsl.rule import Rule
-from streams.fold import Change, proposal
+from streams.fold import Change, proposal, rule_value
 
 _YAML_NAMES = {"onIncomplete": "on_incomplete", "runbookUrl": "runbook_url"}
 
@@ -44,8 +44,8 @@ class Plan:
 
 def plan(source: RuleSource, rules: Sequence[Rule]) -> Plan:
     """Hold rules against those that there are."""
-    before = {rule.id: given_json(rule) for rule in source.rules()}
-    alike = {rule.id for rule in rules if before.get(rule.id) == given_json(rule)}
+    before = {rule.id: rule_value(rule) for rule in source.rules()}
+    alike = {rule.id for rule in rules if before.get(rule.id) == rule_value(rule)}
     changed = [rule for rule in rules if rule.id not in alike]
     return Plan(
         tuple(rule.id for rule in changed if rule.id not in before),
@@ -68,36 +68,18 @@ def proposals(changes: Sequence[Wanted], by: str, now: int) -> list[tuple[str, b
     records = []
     for number, (rule_id, base, rule) in enumerate(changes):
         part = (batch, number, len(changes)) if len(changes) > 1 else None
-        records.append((rule_id, proposal(rule_id, base, given_json(rule) if rule else None, by, at, part)))
+        records.append((rule_id, proposal(rule_id, base, rule_value(rule) if rule else None, by, at, part)))
     return records
 
 
 def rule_json(rule: Rule) -> dict[str, Any]:
     """A rule as the API shows it."""
     return {
-        **given_json(rule),
+        **rule_value(rule),
         "version": rule.version,
         "updatedAt": rule.updated_at,
         "updatedBy": rule.updated_by,
         "source": rule.source,
-    }
-
-
-def given_json(rule: Rule) -> dict[str, Any]:
-    """What a writer says of a rule."""
-    return {
-        "id": rule.id,
-        "name": rule.name,
-        "description": rule.description,
-        "severity": rule.severity,
-        "enabled": rule.enabled,
-        "mode": rule.mode,
-        "onIncomplete": rule.on_incomplete,
-        "condition": rule.condition,
-        "message": rule.message,
-        "labels": dict(rule.labels),
-        "compliance": [control._asdict() for control in rule.compliance],
-        "runbookUrl": rule.runbook_url,
     }
 
 
@@ -109,8 +91,8 @@ def rule_file(rules: Iterable[Rule]) -> str:
 
 def _yaml_form(rule: Rule) -> dict[str, Any]:
     """A rule as a rule file has it, without what is the default."""
-    plain = given_json(Rule(rule.id, "", name=rule.id))
-    kept = {key: value for key, value in given_json(rule).items() if key == "id" or value != plain[key]}
+    plain = rule_value(Rule(rule.id, "", name=rule.id))
+    kept = {key: value for key, value in rule_value(rule).items() if key == "id" or value != plain[key]}
     return {_YAML_NAMES.get(key, key): value for key, value in kept.items()}
 
 

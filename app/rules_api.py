@@ -202,6 +202,7 @@ def _version(change: Change) -> dict[str, Any]:
         "at": change.at or None,
         "by": change.by,
         "rule": rule_json(change.rule) if change.rule else None,
+        "reason": change.reason,
     }
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import signal
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -21,38 +23,57 @@ from app.serve import bind, serve
 from app.settings import Settings
 from app.told import told
 from dsl.rule import Rule
-from streams.admin import TopicError, check_login, verify
+from streams import signs
+from streams.admin import TopicError, check_login, small_dead_letters, verify
 from streams.config import Config
 from streams.crash import CrashPoints
+from streams.data_dir import claim, held, whose
 from streams.kafka import TALKATIVE
+from streams.membership import Broker
+from streams.offences import Offences
 from streams.reach import Unreachable
 from streams.rules_log import RulesLog
+from streams.threads import in_thread, unless
 from streams.tls import BadFile, server_context
 from streams.topics import Topics
+from streams.violation import timestamp
+from streams.watchdog import Watch, Watchdog, end_process
 from streams.worker import Worker
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("betrace")
 _FORGET_EVERY = 10.0  # seconds between two looks for violations past their retention
+_LEAVE = 9.0  # seconds in which a process that is told to stop does so in order
 
 
 def run_worker(settings: Settings) -> None:
     """Work until told to stop; UserError when it cannot start."""
     config = settings.config()
     rules = read_rules(config.rule_files)
-    with told():
-        verify(config)
     listener = bind(settings.metrics.listen)
 
     async def work(stop: asyncio.Event) -> None:
-        with following(config, rules) as log:
-            crash = CrashPoints(settings.worker.crash_at)
-            worker = Worker(config, log, clock.now, crash)
-            REGISTRY.register(worker.health)
-            waiting = worker_application(lambda: log.problem or worker.ready)
-            async with beside(serve(waiting, listener, stop)):
-                await worker.run(stop)
+        waiting: list[Callable[[], str | None]] = [lambda: "Kafka has not answered yet"]
+        async with beside(serve(worker_application(lambda: waiting[-1]()), listener, stop)):
+            with told(), held(config.data_dir):
+                if not await unless(stop, asyncio.ensure_future(in_thread(lambda: prepare(config)))):
+                    return
+                with following(config, rules) as log:
+                    worker = Worker(config, log, clock.now, CrashPoints(settings.worker.crash_at))
+                    REGISTRY.register(worker.health)
+                    worker.health.offended = offences(log, config).add
+                    waiting.append(lambda: log.problem or worker.ready)
+                    with watched(worker):
+                        await worker.run(stop)
 
     until_told(work, settings.log.level)
+
+
+def prepare(config: Config) -> None:
+    """Make sure that topics and state are those of the settings; else nothing is touched."""
+    verify(config)
+    claim(config.data_dir, whose(config.kafka))
+    if problem := small_dead_letters(config):
+        _LOG.warning("%s", problem)
 
 
 def run_api(settings: Settings) -> None:
@@ -102,15 +123,21 @@ def api_tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level: str) -> None:
-    """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError."""
+    """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError.
+
+    A second signal ends the process at once, and so does time: a worker that is killed loses nothing.
+    """
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger(TALKATIVE).setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
 
     async def main() -> None:
         stop = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
-        await work(stop)
+            asyncio.get_running_loop().add_signal_handler(name, _stop, stop, name)
+        try:
+            await work(stop)
+        finally:
+            _end_in_time()
 
     try:
         asyncio.run(main())
@@ -118,6 +145,46 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level
         raise UserError(f"stopped: {problem}") from problem
     except (OSError, ValueError, LookupError) as problem:
         raise UserError(f"stopped: {type(problem).__name__}: {problem}") from problem
+
+
+def _stop(stop: asyncio.Event, signal_number: int) -> None:
+    if stop.is_set():
+        os._exit(128 + signal_number)
+    stop.set()
+    _end_in_time()
+
+
+def _end_in_time() -> None:
+    last = threading.Timer(_LEAVE, _end)
+    last.daemon = True
+    last.start()
+
+
+def _end() -> None:
+    """End though not all is in order, as when Kafka is away."""
+    _LOG.warning("not ended in order within %.0f s: what is not finished is read again", _LEAVE)
+    os._exit(1)
+
+
+def offences(log: RulesLog, config: Config) -> Offences:
+    """Has rules disabled that are cut off again and again, in the name of all workers of the group."""
+    return Offences(log, f"worker:{config.kafka.group}", lambda: timestamp(clock.now()))
+
+
+@contextmanager
+def watched(worker: Worker) -> Iterator[None]:
+    """A watchdog looks at the worker until the block ends, unless the settings say no."""
+    config = worker.config
+    topics = {topic.name for topic in config.kafka.input_topics} | {Topics(config.kafka.group).spans}
+    watch = Watch(config.watchdog, frozenset(topics))
+    broker = Broker(config.kafka)
+    dog = Watchdog(lambda: signs.view(worker), lambda: signs.wanted(worker), broker, watch, end_process)
+    if config.watchdog:
+        dog.start()
+    try:
+        yield
+    finally:
+        dog.stop()
 
 
 @contextmanager

@@ -120,7 +120,15 @@ SCHEMAS: Json = {
         {"id": _RULE_ID, **_CHANGED, **{name: {"description": "ignored"} for name in _READ_ONLY}},
         closed=True,
     ),
-    "Version": object_of({"version": _NUMBER, "at": or_null(TEXT), "by": TEXT, "rule": or_null(ref("Rule"))}),
+    "Version": object_of(
+        {
+            "version": _NUMBER,
+            "at": or_null(TEXT),
+            "by": TEXT,
+            "rule": or_null(ref("Rule")),
+            "reason": or_null(TEXT),
+        }
+    ),
     "Day": object_of(
         {
             "day": {"type": "string", "format": "date"},

@@ -15,6 +15,7 @@ from app.errors import UserError
 from streams.config import Config, DeadLetters, InputTopic, Kafka, Limits, Mechanism, Protocol, Windows
 from streams.kafka import ssl_context
 from streams.tls import BadFile
+from streams.topics import Topics
 
 PREFIX = "BETRACE_"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -131,6 +132,9 @@ class WorkerSettings(_Group):
         2**30, ge=512 * 2**20, description="memory of a worker; beyond, the oldest traces are judged early"
     )
     max_retained_bytes: Bytes = Field(4 * 2**30, ge=2**20, description="blocks kept in RocksDB, a partition")
+    watchdog: Seconds = Field(
+        60.0, ge=0, description="a worker that is stuck for so long ends itself; 0s: never"
+    )
     crash_at: str | None = Field(
         None, description="for tests: be killed at this point", json_schema_extra={"hidden": True}
     )
@@ -206,10 +210,33 @@ class Settings(_Group):
     def _agree(self) -> "Settings":
         sasl = self.kafka.security.protocol.startswith("SASL")
         tls = self.kafka.tls
+        inputs = [topic.name for topic in self.kafka.input_topics]
+        own = Topics(self.kafka.group).all
         secured = self.kafka.security.protocol.endswith("SSL")
         checks = (
             (self.trace.root_grace <= self.trace.max_wait, "trace.root_grace is longer than trace.max_wait"),
             (self.trace.tick <= self.trace.root_grace, "trace.tick is longer than trace.root_grace"),
+            (
+                self.trace.remember >= self.trace.max_wait + self.trace.late_window + self.trace.late_grace,
+                "trace.remember is shorter than trace.max_wait, late_window and late_grace together: "
+                "a late span would begin a second trace",
+            ),
+            (
+                self.trace.max_bytes <= self.worker.max_retained_bytes,
+                "trace.max_bytes is larger than worker.max_retained_bytes: one trace would not fit",
+            ),
+            (
+                len(inputs) == len(set(inputs)),
+                "kafka.input_topics names a topic twice",
+            ),
+            (
+                not own & set(inputs),
+                f"kafka.input_topics names what BeTrace writes itself: {', '.join(own & set(inputs))}",
+            ),
+            (
+                not 0 < self.worker.watchdog < 5 * self.trace.tick,
+                "worker.watchdog is shorter than five trace.tick",
+            ),
             (
                 sasl == (self.kafka.sasl.mechanism is not None),
                 "kafka.sasl.mechanism goes with a SASL protocol",
@@ -239,7 +266,7 @@ class Settings(_Group):
         )
         wrong = [text for right, text in checks if not right]
         if wrong:
-            raise ValueError("; ".join(wrong))
+            raise ValueError("\n".join(wrong))
         return self
 
     def config(self) -> Config:
@@ -264,6 +291,7 @@ class Settings(_Group):
             tuple(self.rules.files),
             self.violations.retention,
             DeadLetters(self.dead_letter.max_share, self.dead_letter.window, self.dead_letter.min_records),
+            worker.watchdog,
         )
 
     def _kafka(self) -> Kafka:
@@ -324,7 +352,7 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as refused:
-        problems += [_told(error, origins) for error in refused.errors()]
+        problems += [line for error in refused.errors() for line in _told(error, origins)]
     if problems:
         raise UserError("\n".join(problems))
     return Loaded(settings, origins)
@@ -426,14 +454,17 @@ def _put(
     origins[key] = origin
 
 
-def _told(error: Any, origins: Mapping[str, str]) -> str:
+def _told(error: Any, origins: Mapping[str, str]) -> list[str]:
+    """What is wrong, a line each."""
     location = [str(part) for part in error["loc"]]
     key = next(
         (".".join(location[:n]) for n in range(len(location), 0, -1) if ".".join(location[:n]) in fields()),
         "",
     )
     text = str(error["msg"]).removeprefix("Value error, ")
-    return f"{origins.get(key, 'settings')}: {key}: {text}" if key else f"settings: {text}"
+    if not key:
+        return [f"settings: {line}" for line in text.split("\n")]
+    return [f"{origins.get(key, 'settings')}: {key}: {text}"]
 
 
 def _secret(file: Path | None) -> str | None:

@@ -11,7 +11,7 @@ from dsl.condition import Came, holds, shown
 from dsl.fields import field_of
 from dsl.format import formatted
 from dsl.rule import Rule
-from dsl.run import Env, LimitReached, Run
+from dsl.run import Deadline, Env, LimitReached, Run
 from dsl.selector import in_order
 from dsl.trace import Span, Trace
 from dsl.verdict import MAX_EVIDENCE, MAX_VIOLATIONS, Evidence, Verdict, Violation, violation_id
@@ -43,16 +43,16 @@ class ClauseCame:
     came: Came
 
 
-def judge(compiled: Compiled, trace: Trace, max_steps: int) -> Verdict:
+def judge(compiled: Compiled, trace: Trace, max_steps: int, deadline: Deadline | None = None) -> Verdict:
     """The verdict; a rule that raises or is cut off without an answer harms no other."""
     rule = compiled.rule
     if rule.on_incomplete == "skip" and not trace.complete:
         return Verdict(rule, "skipped", trace.complete)
-    judging = _Judging(compiled, Run(trace, max_steps))
+    judging = _Judging(compiled, Run(trace, max_steps, deadline))
     try:
         return judging.verdict()
-    except LimitReached:
-        return judging.outcome("error", reason="limit")
+    except LimitReached as limit:
+        return judging.outcome("error", reason="limit", cut_off=limit.what)
     except Exception as problem:  # a rule that raises harms no other
         return judging.outcome("error", reason=f"{type(problem).__name__}: {problem}")
 
@@ -82,6 +82,7 @@ class _Judging:
 
     def _invariant(self) -> Verdict:
         found: list[Violation] = []
+        cut_off: str | None = None
         applied = cut = False
         try:
             for env in self._bindings():
@@ -92,12 +93,12 @@ class _Judging:
                     break
                 if broken:
                     found.append(self._violation(env, broken))
-        except LimitReached:
+        except LimitReached as limit:
             if not found:
                 raise
-            cut = True
+            cut, cut_off = True, limit.what
         if found:
-            return self.outcome("violated", tuple(found), truncated=cut)
+            return self.outcome("violated", tuple(found), truncated=cut, cut_off=cut_off)
         return self.outcome("satisfied" if applied else "not_applicable")
 
     def _bindings(self) -> Iterator[Env]:
@@ -196,10 +197,12 @@ class _Judging:
         *,
         truncated: bool = False,
         reason: str | None = None,
+        cut_off: str | None = None,
     ) -> Verdict:
         """A verdict with what is known of the trace and the run."""
         rule, run = self.compiled.rule, self.run
-        return Verdict(rule, outcome, run.trace.complete, violations, reason, truncated, run.mismatches)
+        complete = run.trace.complete
+        return Verdict(rule, outcome, complete, violations, reason, truncated, run.mismatches, cut_off)
 
 
 def _sentence(clause: str, evidence: tuple[Evidence, ...], missing: tuple[str, ...]) -> str:

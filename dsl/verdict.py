@@ -45,6 +45,7 @@ class Verdict:
     reason: str | None = None
     truncated: bool = False
     mismatches: int = 0
+    cut_off: str | None = None  # of what there was too much, if it could not be judged to the end: steps, …
 
     @property
     def clause(self) -> str | None:

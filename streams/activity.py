@@ -40,6 +40,7 @@ class Counts:
     skipped: int = 0
     mismatches: int = 0
     micros: int = 0
+    cut_off: int = 0  # that took too many steps, or too long
 
     def add(self, other: "Counts") -> None:
         """Add another's."""
@@ -49,6 +50,7 @@ class Counts:
         self.skipped += other.skipped
         self.mismatches += other.mismatches
         self.micros += other.micros
+        self.cut_off += other.cut_off
 
     def count(self, verdict: Verdict) -> None:
         """Count what the rule came to on one more trace."""
@@ -58,10 +60,12 @@ class Counts:
         self.errors += outcome == "error"
         self.skipped += outcome == "skipped"
         self.mismatches += verdict.mismatches
+        self.cut_off += verdict.cut_off in ("steps", "time")
 
     def values(self) -> list[int]:
         """As `Counts(*values)` takes them."""
-        return [self.applied, self.violated, self.errors, self.skipped, self.mismatches, self.micros]
+        counts = [self.applied, self.violated, self.errors, self.skipped]
+        return [*counts, self.mismatches, self.micros, self.cut_off]
 
 
 @dataclass(slots=True)

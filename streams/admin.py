@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from streams.config import Config, Kafka
@@ -135,12 +136,43 @@ def _unseen(config: Config) -> str:
     return "" if config.kafka.protocol == "PLAINTEXT" else ", if it is not that this user may not see them"
 
 
+def small_dead_letters(config: Config) -> str | None:
+    """What to say when an input record may not fit the dead-letter topic; None also if it cannot be known."""
+    letters = Topics(config.kafka.group).dead_letter
+    inputs = [topic.name for topic in config.kafka.input_topics]
+    client = _client(config.kafka, Heard())  # must outlive its futures
+    topics = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in (letters, *inputs)]
+    asked = client.describe_configs(topics)
+    try:
+        told = {resource.name: future.result(_TIMEOUT) for resource, future in asked.items()}
+        size = {name: int(settings["max.message.bytes"].value) for name, settings in told.items()}
+    except (KafkaException, KeyError, TypeError, ValueError):
+        return None
+    larger = [name for name in inputs if size[name] > size[letters]]
+    if not larger:
+        return None
+    return (
+        f"{', '.join(larger)} may hold records of {max(size[name] for name in larger):,} bytes, which "
+        f"{letters} would not take: raise its max.message.bytes, now {size[letters]:,}"
+    )
+
+
 def _unlike(config: Config, existing: dict[str, int]) -> list[str]:
+    """Topics with another number of partitions: all of them, or some that somebody changed."""
+    found = {topic.name: existing[topic.name] for topic in wanted(config) if topic.name in existing}
+    parted = [topic for topic in wanted(config) if topic.name in found and topic.partitions > 1]
+    counts = {found[topic.name] for topic in parted}
+    if len(parted) > 1 and counts != {config.kafka.partitions} and len(counts) == 1:
+        return [
+            f"{', '.join(topic.name for topic in parted)} have {counts.pop()} partitions, and "
+            f"kafka.partitions is {config.kafka.partitions}: set it back, or take another kafka.group"
+        ]
     return [
-        f"{topic.name} has {existing[topic.name]} partitions, the settings say {topic.partitions}: set "
-        "kafka.partitions back, or drain and recreate BeTrace's topics under another kafka.group"
+        f"{topic.name} has {found[topic.name]} partitions instead of {topic.partitions}; it was changed, and "
+        "a trace would not be found where its state is: take another kafka.group, or delete all topics of "
+        f"{config.kafka.group} when it has judged all, and `betrace topics create` them anew"
         for topic in wanted(config)
-        if existing.get(topic.name, topic.partitions) != topic.partitions
+        if topic.name in found and found[topic.name] != topic.partitions
     ]
 
 

@@ -94,3 +94,4 @@ class Config:
     rule_files: tuple[Path, ...] = ()
     violations_retention: float = 30 * 86_400.0
     dead_letters: DeadLetters = DeadLetters()
+    watchdog: float = 60.0  # seconds for which a worker may be stuck; 0 for ever

@@ -21,6 +21,7 @@ class Change:
     by: str
     at: str
     offset: int = -1  # of the record in the log
+    reason: str | None = None  # where a proposal gives one
 
 
 @dataclass(slots=True)
@@ -97,14 +98,36 @@ class Fold:
             )
             if rule is None:
                 return None
-        return Change(rule_id, base + 1, rule, by, at, offset)
+        reason = proposal.get("reason")
+        return Change(rule_id, base + 1, rule, by, at, offset, None if reason is None else str(reason))
 
 
 def proposal(
-    rule_id: str, base: int, rule: dict[str, Any] | None, by: str, at: str, batch: Batch | None = None
-) -> bytes:
-    """A proposal as it stands in the log; `rule` is None for a deletion."""
+    rule_id: str, base: int, rule: dict[str, Any] | None, by: str, at: str, batch: Batch | None = None,
+    reason: str | None = None,
+) -> bytes:  # fmt: skip
+    """A proposal as it stands in the log; `rule` (`rule_value`) is None for a deletion."""
     value: dict[str, Any] = {"ruleId": rule_id, "baseVersion": base, "rule": rule, "by": by, "at": at}
+    if reason is not None:
+        value["reason"] = reason
     if batch is not None:
         value["batch"] = dict(zip(("id", "index", "size"), batch, strict=True))
     return json.dumps(value, ensure_ascii=False).encode()
+
+
+def rule_value(rule: Rule) -> dict[str, Any]:
+    """What a writer says of a rule, as a proposal holds it."""
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "description": rule.description,
+        "severity": rule.severity,
+        "enabled": rule.enabled,
+        "mode": rule.mode,
+        "onIncomplete": rule.on_incomplete,
+        "condition": rule.condition,
+        "message": rule.message,
+        "labels": dict(rule.labels),
+        "compliance": [control._asdict() for control in rule.compliance],
+        "runbookUrl": rule.runbook_url,
+    }

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from dsl.compile import RuleSet
-from streams.activity import Activity, Counts
+from streams.activity import Activity, Counts, Version
 
 _OUTCOMES: tuple[tuple[str, Callable[[int, Counts], int]], ...] = (
     ("satisfied", lambda evaluated, c: c.applied - c.violated),
@@ -22,6 +22,7 @@ _OUTCOMES: tuple[tuple[str, Callable[[int, Counts], int]], ...] = (
 class Health(Collector):
     """Counts of the rules that this process judges by; those of a rule that is gone are dropped."""
 
+    offended: Callable[[Version, int, float], None] = lambda version, count, now: None  # told of cut-offs
     _rules: RuleSet | None = None
     _traces: int = 0
     _last: float = 0.0
@@ -43,6 +44,8 @@ class Health(Collector):
         for version, counts in activity.counts.items():
             if version.rule_id in self._counts:
                 self._counts[version.rule_id].add(counts)
+                if counts.cut_off:
+                    self.offended(version, counts.cut_off, self._last)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics now."""
@@ -51,6 +54,11 @@ class Health(Collector):
         )
         mismatches = CounterMetricFamily(
             "betrace_rule_type_mismatches", "Comparisons of values that do not compare", labels=["rule_id"]
+        )
+        cut_offs = CounterMetricFamily(
+            "betrace_rule_cut_offs",
+            "Traces on which a rule took too many steps or too long",
+            labels=["rule_id"],
         )
         seconds = CounterMetricFamily(
             "betrace_rule_evaluation_seconds", "Time that a rule took, from samples", labels=["rule_id"]
@@ -65,7 +73,8 @@ class Health(Collector):
             for outcome, of in _OUTCOMES:
                 verdicts.add_metric([rule_id, outcome], of(evaluated, counts))
             mismatches.add_metric([rule_id], counts.mismatches)
+            cut_offs.add_metric([rule_id], counts.cut_off)
             seconds.add_metric([rule_id], counts.micros / 1e6)
             if evaluated:
                 last.add_metric([rule_id], self._last)
-        yield from (verdicts, mismatches, seconds, last)
+        yield from (verdicts, mismatches, cut_offs, seconds, last)

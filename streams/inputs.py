@@ -1,10 +1,11 @@
 """The input partitions of a worker: how far each is, told to every group partition in ticks."""
 
-import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streams import metrics
@@ -14,11 +15,16 @@ from streams.config import Config, ms
 from streams.crash import CrashPoints
 from streams.ingest import Ingest, Progress
 from streams.producer import Producer
+from streams.reach import Unreachable
+from streams.threads import in_thread
 from streams.topics import Topics
 
 _METADATA_MS = 30_000  # between looks at the input topics' numbers of partitions
 
 Watermarks = dict[Source, int]  # ms
+
+
+log = logging.getLogger("betrace.inputs")
 
 
 @dataclass(slots=True)
@@ -34,8 +40,8 @@ class Inputs:
     topics: frozenset[str] = frozenset()
     owned: frozenset[TP] = frozenset()
     _assignment: int = 0  # how many assignments there were
-    _partitions: dict[str, int] = field(default_factory=dict)
-    _paused: frozenset[TP] = frozenset()
+    partitions: dict[str, int] = field(default_factory=dict)
+    paused: frozenset[TP] = frozenset()  # for running ahead of the others
     _looked: int = 0
 
     def __post_init__(self) -> None:
@@ -44,35 +50,46 @@ class Inputs:
     def assign(self, partitions: set[TP]) -> None:
         """Own these and no others from now on."""
         self._assignment += 1
+        for tp in self.owned:
+            metrics.forget(*tp)
         self.owned = frozenset(tp for tp in partitions if tp.topic in self.topics)
-        self._paused = frozenset()
+        self.paused = frozenset()
 
     async def look(self) -> None:
-        """Learn the numbers of partitions of the input topics, at the start and now and then."""
+        """Learn the numbers of partitions of the input topics, at the start and now and then; Unreachable."""
         if self.now() < self._looked + _METADATA_MS:
             return
         self._looked = self.now()
-        found = await asyncio.to_thread(partition_counts, self.config.kafka)
-        self._partitions = {topic: found[topic] for topic in self.topics if topic in found}
+        found = await in_thread(lambda: partition_counts(self.config.kafka))
+        self.partitions = {topic: found[topic] for topic in self.topics if topic in found}
 
     async def tick(self, slowest: int | None, crowded: bool = False) -> None:
         """Tell every group partition how far the input partitions of this worker are.
 
         `slowest` is the least watermark (ms) of any input partition that this worker has heard of. `crowded`
-        says that state is full and cannot be judged yet: nothing more is read.
+        says that state is full and cannot be judged yet: nothing more is read. While Kafka is away nothing is
+        told.
         """
-        await self.look()
-        sources = [Source(tp.topic, tp.partition) for tp in sorted(self.owned)]
-        if not sources:
-            return
         assignment = self._assignment
-        asked, ends = self.now(), await self._end_offsets(sources)
-        watermarks = {source: await self._watermark(source, asked, ends[source]) for source in sources}
-        if assignment != self._assignment:
+        try:
+            watermarks, ends = await self._ask()
+        except (KafkaError, Unreachable) as problem:
+            log.warning("nothing can be told of the input partitions: %s", problem)
+            return
+        if not watermarks or assignment != self._assignment:
             return
         self._align(watermarks, slowest, crowded)
         self._show(watermarks, ends)
         await self._tell(watermarks)
+
+    async def _ask(self) -> tuple[Watermarks, dict[Source, int]]:
+        """The watermarks of the input partitions, and their end offsets."""
+        await self.look()
+        sources = [Source(tp.topic, tp.partition) for tp in sorted(self.owned)]
+        if not sources:
+            return {}, {}
+        asked, ends = self.now(), await self._end_offsets(sources)
+        return {source: await self._watermark(source, asked, ends[source]) for source in sources}, ends
 
     async def _tell(self, watermarks: Watermarks) -> None:
         """Send the ticks; the counts of records that were told may not be told again."""
@@ -94,7 +111,7 @@ class Inputs:
         """A tick; the counts of an input partition go to one group partition alone."""
         of = self.config.kafka.partitions
         counts = {source: c for source, c in told.items() if source.partition % of == partition}
-        tick = Tick(watermarks, self._partitions, counts)
+        tick = Tick(watermarks, self.partitions, counts)
         spans = Topics(self.config.kafka.group).spans
         return await self.producer.send(spans, tick.encode(), partition=partition)
 
@@ -120,11 +137,11 @@ class Inputs:
             return
         limit = -1 if crowded else (slowest or 0) + ms(self.config.windows.max_wait)
         ahead = frozenset(TP(*source) for source, time in watermarks.items() if time > limit)
-        if ahead - self._paused:
-            self.consumer().pause_partitions(ahead - self._paused)
-        if self._paused - ahead:
-            self.consumer().resume_partitions(self._paused - ahead)
-        self._paused = ahead
+        if ahead - self.paused:
+            self.consumer().pause_partitions(ahead - self.paused)
+        if self.paused - ahead:
+            self.consumer().resume_partitions(self.paused - ahead)
+        self.paused = ahead
 
     def _show(self, watermarks: Watermarks, ends: dict[Source, int]) -> None:
         now = self.now()

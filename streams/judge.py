@@ -9,6 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from dsl.compile import RuleSet
 from dsl.judge import judge
+from dsl.run import Deadline
 from dsl.trace import Trace
 from dsl.verdict import Verdict
 from streams.activity import Activity, Version
@@ -17,6 +18,7 @@ from streams.health import Health
 from streams.violation import Found, records
 
 _LIMITS: frozenset[Reason] = frozenset({"span_limit", "size_limit", "memory"})
+_TOO_LONG = 10.0  # seconds of CPU time that a rule may take on a trace, whatever its steps
 _SAMPLED = 16  # traces, of which one is timed
 
 
@@ -48,6 +50,8 @@ class Judge:
     now: Callable[[], int]
     health: Health = field(default_factory=Health)
     timer: Callable[[], float] = time.perf_counter
+    deadline: Deadline = field(default_factory=lambda: Deadline(_TOO_LONG, time.thread_time))
+    progress: int = 0  # moves on while it judges
     _turn: int = 0
 
     def judge(self, traces_data: bytes, reason: Reason, rules: RuleSet, activity: Activity) -> JudgedBytes:
@@ -58,7 +62,9 @@ class Judge:
         violations: list[Found] = []
         undecided: set[str] = set()
         activity.traces += 1
+        self.progress += 1
         for verdict in self._verdicts(trace, rules, activity):
+            self.progress += 1
             rule = verdict.rule
             if verdict.outcome != "not_applicable" or verdict.mismatches:
                 activity.came(Version(rule.id, rule.version)).count(verdict)
@@ -76,12 +82,14 @@ class Judge:
     def _verdicts(self, trace: Trace, rules: RuleSet, activity: Activity) -> Iterable[Verdict]:
         """The verdicts of the rules that may apply; on one trace in so many each is timed."""
         self._turn = (self._turn + 1) % _SAMPLED
-        return rules.judge(trace) if self._turn else self._timed(trace, rules, activity)
+        if not self._turn:
+            return self._timed(trace, rules, activity)
+        return (judge(each, trace, rules.max_steps, self.deadline) for each in rules.chosen(trace))
 
     def _timed(self, trace: Trace, rules: RuleSet, activity: Activity) -> Iterator[Verdict]:
         for compiled in rules.chosen(trace):
             start = self.timer()
-            verdict = judge(compiled, trace, rules.max_steps)
+            verdict = judge(compiled, trace, rules.max_steps, self.deadline)
             took = (self.timer() - start) * _SAMPLED
             activity.came(Version(compiled.rule.id, compiled.rule.version)).micros += round(took * 1e6)
             yield verdict

@@ -28,7 +28,9 @@ RETAINED_CUT = Counter(
     "betrace_retained_cut_bytes", "Blocks dropped before their late window ended, as too much was retained"
 )
 STATE_BYTES = Gauge("betrace_state_bytes", "Blocks kept, in flight and retained")
-CONSUMER_LAG = Gauge("betrace_kafka_consumer_lag", "Input records not read yet", ["topic", "partition"])
+CONSUMER_LAG = Gauge(
+    "betrace_kafka_consumer_lag", "Records of inputs and blocks not read yet", ["topic", "partition"]
+)
 CLOCK_LAG = Gauge(
     "betrace_input_clock_lag_seconds", "Now less an input partition's watermark", ["topic", "partition"]
 )
@@ -39,6 +41,9 @@ LAST_COMMIT = Gauge("betrace_last_commit_timestamp_seconds", "When a record was 
 
 RULES_LOADED = Gauge("betrace_rules_loaded", "Enabled rules that this process judges by")
 RULES_OFFSET = Gauge("betrace_rules_log_offset", "Offset up to which the rules log has been read")
+DISABLED = Counter(
+    "betrace_rules_disabled", "Rules that this worker had disabled, as they were cut off often", ["rule_id"]
+)
 VIOLATIONS = Counter("betrace_violations", "Violations found", ["rule_id", "severity"])
 PUBLISHED = Counter("betrace_violations_published", "Violation records written, by outcome", ["outcome"])
 DETECTION_DELAY = Histogram(
@@ -46,3 +51,9 @@ DETECTION_DELAY = Histogram(
     "From the judging tick's record to the published violation",
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+
+
+def forget(topic: str, partition: int) -> None:
+    """Show no more of a partition that is another worker's now."""
+    for gauge in (CONSUMER_LAG, CLOCK_LAG):
+        gauge.remove(topic, str(partition))

@@ -44,6 +44,7 @@ class PartitionStore:
         self._producer = producer
         self._topic = table.changelog_topic_name
         self.owned = True
+        self.scanned = 0  # values, for ever: shows that a long scan goes on
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
@@ -55,6 +56,7 @@ class PartitionStore:
         for key, value in self._db.items(from_key=start):
             if key >= stop:
                 return
+            self.scanned += 1
             yield key, value
 
     async def write(self, key: bytes, value: bytes | None) -> Done:

@@ -34,6 +34,12 @@ class Topics:
         return f"{self.group}.dead-letter"
 
     @property
+    def all(self) -> frozenset[str]:
+        """All of them."""
+        names = {self.spans, self.rules, self.violations, self.activity, self.evidence, self.dead_letter}
+        return frozenset(names | {self.changelog})
+
+    @property
     def changelog(self) -> str:
         """Of the one table that the worker keeps; Faust derives the same name from its app id and table."""
         return f"{self.group}-state-changelog"

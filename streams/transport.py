@@ -1,5 +1,6 @@
 """Faust as this project needs it: its settings, and what it gets wrong at a rebalance put right."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -9,9 +10,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
 from streams.config import Config
+from streams.crash import FETCH, CrashPoints
 from streams.kafka import faust_credentials
 
 _FETCH_WAIT = 100  # ms; Faust's 1,500 hold up what shares the connection, such as asking for end offsets
+_MUTE = 0.1  # seconds between two looks of a reader that a test has muted
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -19,6 +22,13 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = _FETCH_WAIT
         return consumer
+
+    async def _fetch_records(self, *arguments: Any, **more: Any) -> Any:
+        transport: Any = self.transport
+        if transport.crash.reach(FETCH):
+            await asyncio.sleep(_MUTE)
+            return {}
+        return await super()._fetch_records(*arguments, **more)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Where each assigned partition is read from; a changelog's place is left to Faust's recovery."""
@@ -56,6 +66,23 @@ class _Consumer(driver.Consumer):
         """Count a record as done, if it was read since the last rebalance: else it is read again."""
         return message.generation_id == self.app.consumer_generation_id and super().ack(message)
 
+    @property
+    def member(self) -> str:
+        """This consumer's id in its group; empty before it has one. For any thread, as `place` is."""
+        coordinator = self._coordinator
+        return "" if coordinator is None else str(coordinator.member_id)
+
+    def place(self, tp: TP) -> tuple[int | None, int | None]:
+        """The offset that is read next, and the last one handed on; None where nothing is known."""
+        assignment = self._coordinator and self._coordinator._subscription.subscription.assignment
+        state = assignment and assignment.state_value(tp)
+        return state and state._position, self._read_offset.get(tp)
+
+    @property
+    def _coordinator(self) -> Any:
+        consumer = self._thread._consumer
+        return consumer and consumer._coordinator
+
     async def start_of(self, tp: TP) -> int:
         """The offset from which a partition is read: the committed one, or the first.
 
@@ -70,9 +97,10 @@ class Transport(driver.Transport):
     """`kafka://` with short waits for data, and no record passed over at a rebalance."""
 
     Consumer: ClassVar[type[driver.Consumer]] = _Consumer
+    crash = CrashPoints()
 
 
-def faust_app(config: Config) -> faust.App:
+def faust_app(config: Config, crash: CrashPoints) -> faust.App:
     """A Faust app with the defaults that bite put right (`docs/architecture.md`)."""
     kafka = config.kafka
     app = faust.App(
@@ -80,7 +108,7 @@ def faust_app(config: Config) -> faust.App:
         broker=[f"kafka://{broker}" for broker in kafka.brokers],
         broker_credentials=faust_credentials(kafka),
         broker_session_timeout=10,
-        broker_heartbeat_interval=2,
+        broker_heartbeat_interval=0.5,  # so often is heard that a worker left or came
         broker_request_timeout=30,
         broker_commit_interval=1,
         broker_commit_every=100,
@@ -102,5 +130,7 @@ def faust_app(config: Config) -> faust.App:
         autodiscover=False,
         loghandlers=[],
     )
-    app.transport = Transport(app.conf.broker_consumer, app)
+    transport = Transport(app.conf.broker_consumer, app)
+    transport.crash = crash
+    app.transport = transport
     return app

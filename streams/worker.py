@@ -23,17 +23,21 @@ from streams.ingest import Ingest
 from streams.inputs import Inputs
 from streams.judge import Judge, Rules
 from streams.letters import REPLAYED, DeadLetter, Record
-from streams.partition import Partition
+from streams.partition import Partition, Step
 from streams.producer import Producer
 from streams.publish import Publisher
 from streams.reach import unreachable
 from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
+from streams.threads import unless
 from streams.topics import Topics
 from streams.transport import faust_app
 
 log = logging.getLogger("betrace.worker")
 
 _LINGER = 0.1  # seconds that a record waits for others before its block is sent
+_BEAT = 0.2  # seconds between two signs of life of the event loop
+_FINISH = 3.0  # seconds in which a worker that stops finishes what it has begun
+_STOP = 8.0  # seconds for clients to leave in order
 _STALLED = 20.0  # seconds without a move of the clock that say that an input partition has no owner
 
 
@@ -101,6 +105,8 @@ class Worker:
     now: Callable[[], int]
     crash: CrashPoints = field(default_factory=CrashPoints)
     owned: dict[int, Owned] = field(default_factory=dict)
+    opening: dict[int, PartitionStore] = field(default_factory=dict)
+    beats: int = 0  # moves on while the event loop runs
     load: Load = field(default_factory=Load)
     cache: BlockCache = field(default_factory=BlockCache)
     health: Health = field(default_factory=Health)
@@ -112,6 +118,8 @@ class Worker:
     _producer: Producer = field(init=False)
     _table: Any = field(init=False)
     _failed: asyncio.Event = field(default_factory=asyncio.Event)
+    _ticking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _given: frozenset[int] = frozenset()  # the group partitions that were assigned
     _assignment: int = 0  # how many rebalances began
     _moved: tuple[int, int] = (0, 0)  # the slowest clock, and when it came to stand there (ms)
 
@@ -129,7 +137,7 @@ class Worker:
             self._now_ms,
             self.config.dead_letters,
         )
-        self.app = faust_app(self.config)
+        self.app = faust_app(self.config, self.crash)
         self.inputs = Inputs(
             self.config, self.ingest, self._producer, lambda: self.app.consumer, self._now_ms, self.crash
         )
@@ -158,14 +166,20 @@ class Worker:
             raise unreachable(problem) from problem
 
     async def _run(self, stop: asyncio.Event) -> None:
-        await self.inputs.look()
-        await self._producer.start()
+        beating = asyncio.create_task(self._beat())
         try:
-            await self._until_ended(stop)
+            if await unless(stop, asyncio.ensure_future(self._start())):
+                await self._until_ended(stop)
+                await self._finish()
         finally:
-            await self._stop()
+            await asyncio.wait((asyncio.create_task(self._stop()),), timeout=_STOP)
+            beating.cancel()
         if self.problem is not None:
             raise self.problem
+
+    async def _start(self) -> None:
+        await self.inputs.look()
+        await self._producer.start()
 
     async def _until_ended(self, stop: asyncio.Event) -> None:
         living = asyncio.ensure_future(self._live())
@@ -188,11 +202,18 @@ class Worker:
             return "the rules log is being read"
         if not self.owned and not self.inputs.owned:
             return "no partition is assigned, or the state is being recovered"
+        if closed := sorted(self._given - self.owned.keys()):
+            return f"group partitions that are not open yet: {', '.join(map(str, closed))}"
         for number, owned in sorted(self.owned.items()):
             if unknown := owned.partition.state.clock.unknown():
                 of = ", ".join(f"{source.topic}/{source.partition}" for source in unknown)
                 return f"group partition {number} has not heard of {of}"
         return f"the clock has stood for {stalled:.0f} s" if (stalled := self.stalled()) > _STALLED else None
+
+    async def _beat(self) -> None:
+        while True:
+            self.beats += 1
+            await asyncio.sleep(_BEAT)
 
     # Ingest
 
@@ -219,6 +240,10 @@ class Worker:
             await self._guarded(self._tick())
 
     async def _tick(self) -> None:
+        async with self._ticking:  # counts have to be told in order
+            await self._tell_inputs()
+
+    async def _tell_inputs(self) -> None:
         clocks = [owned.partition.state.clock for owned in self.owned.values()]
         known = [slowest[1] for clock in clocks if (slowest := clock.slowest())]
         waiting = len(known) < len(clocks)  # nothing is judged before every input partition was heard of
@@ -231,6 +256,10 @@ class Worker:
         metrics.STATE_BYTES.set(sum(each.kept.size for each in partitions))
         metrics.RETAINED.set(sum(each.kept.open_to_late(each.state.clock.now) for each in partitions))
         metrics.CLOCK_STALLED.set(self.stalled())
+        spans = Topics(self.config.kafka.group).spans
+        for number, owned in self.owned.items():
+            end = self.app.consumer.highwater(TP(spans, number)) or 0
+            metrics.CONSUMER_LAG.labels(spans, number).set(max(0, end - owned.partition.applied - 1))
 
     def stalled(self) -> float:
         """Seconds for which the slowest clock of this worker's group partitions has not moved."""
@@ -273,7 +302,13 @@ class Worker:
         group = Group(self.config.windows, self.config.limits, self.load)
         judge = Judge(self.rules.in_force, self.rules.in_force_at, self.now, self.health)
         topics = self.inputs.topics
-        partition = await Partition.open(store, number, offset, group, judge, self.crash, topics, self.cache)
+        self.opening[number] = store
+        try:
+            partition = await Partition.open(
+                store, number, offset, group, judge, self.crash, topics, self.cache
+            )
+        finally:
+            del self.opening[number]
         if assignment != self._assignment:
             group.clear()
             raise Revoked
@@ -288,17 +323,21 @@ class Worker:
     async def _on_revoked(self, _revoked: set[TP]) -> None:
         """Everything is assigned anew: what is not written is dropped, and read again by the next owner."""
         self._assignment += 1
-        for owned in self.owned.values():
+        for number, owned in self.owned.items():
             owned.store.owned = False
             owned.publisher.stop()
             owned.partition.group.clear()
+            metrics.forget(Topics(self.config.kafka.group).spans, number)
         self.owned.clear()
         self.ingest.reset()
         self.unread.blocks = 0
         self.inputs.assign(set())
+        self._given = frozenset()
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         self.inputs.assign(assigned)
+        spans = Topics(self.config.kafka.group).spans
+        self._given = frozenset(tp.partition for tp in assigned if tp.topic == spans)
 
     async def _guarded(self, work: Awaitable[object]) -> None:
         """Do a piece of work; what goes wrong ends the process, as its state would be unsure."""
@@ -317,8 +356,26 @@ class Worker:
             log.error("the worker stops: %s: %s", type(problem).__name__, problem)
             self._failed.set()
 
+    async def _finish(self) -> None:
+        """Bring what was begun to its end where that is quick, so that the next owner has less to repeat."""
+        if self.problem is not None:
+            return
+        try:
+            await asyncio.wait_for(self._flush_all(), _FINISH)
+        except Exception as problem:  # the next owner repeats it
+            log.info("not all that was begun was finished: %s", problem or type(problem).__name__)
+
+    async def _flush_all(self) -> None:
+        await self.ingest.flush()
+        await self._tick()
+        for owned in list(self.owned.values()):
+            left = asyncio.Event()
+            await owned.publisher.put(Step([], [], []), None, left.set)
+            await left.wait()
+
     async def _stop(self) -> None:
         for owned in self.owned.values():
+            owned.store.owned = False
             owned.publisher.stop()
         await self.app.stop()
         await self._producer.stop()

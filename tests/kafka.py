@@ -1,6 +1,7 @@
 """A real Apache Kafka for tests: one KRaft node on loopback, from the jars of `scripts/kafka-jars`."""
 
 import base64
+import contextlib
 import ctypes
 import itertools
 import os
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +95,16 @@ class Kafka:
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
             self._process.wait(30)
+
+    @contextlib.contextmanager
+    def silenced(self) -> Iterator[None]:
+        """It keeps its connections, and answers nothing until the block ends."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def remove(self) -> None:
         """Kill it and delete its data."""

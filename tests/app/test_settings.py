@@ -50,6 +50,10 @@ def test_an_input_topic_may_name_its_encoding() -> None:
         ({"BETRACE_KAFKA_PARTITIONS": "0"}, "kafka.partitions: Input should be greater than or equal to 1"),
         ({"BETRACE_TRACE_ROOT_GRACE": "40s"}, "trace.root_grace is longer than trace.max_wait"),
         ({"BETRACE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "kafka.sasl.mechanism goes with a SASL protocol"),
+        ({"BETRACE_TRACE_REMEMBER": "1m"}, "trace.remember is shorter than trace.max_wait, late_window"),
+        ({"BETRACE_WORKER_WATCHDOG": "2s"}, "worker.watchdog is shorter than five trace.tick"),
+        ({"BETRACE_KAFKA_INPUT_TOPICS": "a,a:otlp_json"}, "kafka.input_topics names a topic twice"),
+        ({"BETRACE_KAFKA_INPUT_TOPICS": "betrace.spans"}, "what BeTrace writes itself: betrace.spans"),
         ({"BETRACE_API_LISTEN": "0.0.0.0:12011"}, "not on loopback"),
         ({"BETRACE_API_LISTEN": "12011"}, "host:port"),
     ],
@@ -63,6 +67,14 @@ def test_what_is_wrong_is_told_with_what_is_allowed(environment: dict[str, str],
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(UserError) as refused:
         load(environment={"BETRACE_NO_SUCH": "1", "BETRACE_TRACE_TICK": "x", "BETRACE_LOG_LEVEL": "loud"})
+    assert len(str(refused.value).split("\n")) == 3
+
+
+def test_settings_that_contradict_each_other_are_told_all_at_once() -> None:
+    with pytest.raises(UserError) as refused:
+        load(
+            environment={"BETRACE_TRACE_REMEMBER": "1m", "BETRACE_TRACE_ROOT_GRACE": "40s", "BETRACE_X": "1"}
+        )
     assert len(str(refused.value).split("\n")) == 3
 
 

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -5,6 +6,8 @@ import pytest
 
 from dsl.compile import compile_rule, compile_rules
 from dsl.files import rule_of
+from dsl.judge import judge
+from dsl.run import Deadline
 from dsl.short import trace_of
 from dsl.trace import Trace
 from dsl.verdict import Verdict, violation_id
@@ -134,6 +137,26 @@ def test_a_search_cut_off_without_an_answer_is_an_error_never_a_violation() -> N
     assert (verdict.outcome, len(verdict.violations), verdict.truncated) == ("violated", 100, True)
     verdict = judged("when { a.where(n == 1) as x } always { b }", many, max_steps=299)
     assert (verdict.outcome, verdict.reason) == ("error", "limit")
+
+
+def test_what_there_was_too_much_of_is_told() -> None:
+    many = [{"name": "a"}] * 300
+    assert judged("when { a as x and a as y } always { a }", many).cut_off == "combinations"
+    assert judged("when { a.where(n == 1) as x } always { b }", many, max_steps=299).cut_off == "steps"
+    assert judged("a", many).cut_off is None
+
+
+def test_a_rule_whose_steps_are_slow_is_cut_off_by_time_and_the_next_one_begins_anew() -> None:
+    text = "when { a as x and b.where(m > x.n) as y } always { c }"
+    rule, _ = rule_of({"id": "x", "condition": text}, version=1, source="api")
+    assert rule is not None
+    compiled = compile_rule(rule)
+    ticking = itertools.count(step=3)
+    deadline = Deadline(10.0, lambda: float(next(ticking)))
+    slow, quick = (trace_of([{"name": "a"}] * count + [{"name": "b"}] * 50) for count in (60, 4))
+    for trace, cut_off in ((slow, "time"), (quick, None), (slow, "time")):
+        verdict = judge(compiled, trace, 1_000_000, deadline)
+        assert (verdict.cut_off, verdict.outcome == "error") == (cut_off, cut_off is not None)
 
 
 def test_a_rule_that_is_to_skip_incomplete_traces_skips_them() -> None:

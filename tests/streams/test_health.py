@@ -34,6 +34,16 @@ def test_what_a_rule_came_to_is_told_by_outcome() -> None:
     assert found["last_evaluated_timestamp_seconds", "b"] == 9
 
 
+def test_cut_offs_are_counted_and_told() -> None:
+    told: list[tuple[Version, int, float]] = []
+    health = Health(lambda *offence: told.append(offence))
+    health.judges_by(compile_rules(load([("r", RULES)]).rules))
+    counts = {Version("a", 1): Counts(errors=3, cut_off=2), Version("b", 1): Counts(errors=1)}
+    health.add(Activity(0, 0, 10, counts), now=9 * 10**9)
+    assert samples(health)["cut_offs_total", "a"] == 2
+    assert told == [(Version("a", 1), 2, 9.0)]
+
+
 def test_it_shows_in_a_registry() -> None:
     registry = CollectorRegistry()
     registry.register(Health())
