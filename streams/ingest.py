@@ -141,10 +141,13 @@ class Ingest:
                 reached.time = max(reached.time, record.time)
 
     def _time_of(self, record: Record) -> int:
-        now = self._now()
-        if record.time is None or not 0 < record.time <= now + _FUTURE:
+        """The record's time; 0, which the clock is ahead of, if it has none or one that is still to come.
+
+        Now would be later than the times of records that stand behind it unread: the clock would pass them.
+        """
+        if record.time is None or not 0 < record.time <= self._now() + _FUTURE:
             metrics.FUTURE_RECORDS.inc()
-            return now
+            return 0
         return record.time
 
     def _read(self, record: Record) -> Split:

@@ -19,6 +19,7 @@ from streams.reach import Unreachable
 from streams.threads import in_thread
 from streams.topics import Topics
 
+_BEGINNING = 1  # ms: the watermark of a partition of which no time is known; limits hold from there on
 _METADATA_MS = 30_000  # between looks at the input topics' numbers of partitions
 
 Watermarks = dict[Source, int]  # ms
@@ -129,7 +130,7 @@ class Inputs:
         when, wanted = progress.asked
         if progress.next_offset >= wanted:
             progress.time, progress.asked = max(progress.time, when), None
-        return progress.time
+        return max(progress.time, _BEGINNING)
 
     def _align(self, watermarks: Watermarks, slowest: int | None, crowded: bool) -> None:
         """Pause the partitions that run more than `max_wait` ahead of the slowest one; all if crowded."""

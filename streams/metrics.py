@@ -19,7 +19,7 @@ LATE = Counter(
 CLOSED = Counter("betrace_traces_closed", "Judged traces, by why then", ["reason"])
 DEAD_LETTERS = Counter("betrace_dead_letter_records", "Records written to the dead-letter topic", ["reason"])
 FUTURE_RECORDS = Counter(
-    "betrace_future_records", "Input records stamped ahead of now or not at all: taken as now"
+    "betrace_future_records", "Input records stamped ahead of now or not at all: they come at the clock"
 )
 
 IN_FLIGHT = Gauge("betrace_traces_in_flight", "Traces waiting for more spans")

@@ -264,7 +264,7 @@ class Partition:
 
     async def _forget(self) -> list[Done]:
         needed = min(self.group.reopened.values(), default=2**64)
-        return await self.kept.forget(self.state.clock.now, needed, self.published)
+        return await self.kept.forget(self.state.tick, self.state.clock.now, needed, self.published)
 
     # Coming back
 

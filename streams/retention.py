@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from streams import metrics
 from streams.config import Limits, Windows, ms
+from streams.group import fragments
 from streams.state import BEHIND_TRACES, FIRST_TRACE, Judged, Where, chunk_of, offset_of, trace_key
 from streams.store import Done, Store
 
@@ -22,6 +23,14 @@ class Kept(NamedTuple):
     traces: int = 0  # judged
 
 
+class Past(NamedTuple):
+    """A tick whose state may be the one to come back to: its clock (ms), and the first block then needed."""
+
+    tick: int
+    clock: int
+    needed: int
+
+
 @dataclass(slots=True)
 class Retention:
     """The blocks and judged chunks in the table of one partition, oldest first."""
@@ -32,6 +41,8 @@ class Retention:
     size: int = 0  # bytes
     _blocks: deque[Kept] = field(default_factory=deque)
     _judged: deque[Kept] = field(default_factory=deque)
+    _late: dict[int, int] = field(default_factory=dict)  # first blocks of judged traces: needed until (ms)
+    _past: deque[Past] = field(default_factory=deque)  # the last tick published, and those after it
     _sweep: bytes = FIRST_TRACE  # index entries before are known to be of judgements that are kept
 
     def block(self, key: bytes, last: int, size: int) -> None:
@@ -42,6 +53,10 @@ class Retention:
         """Keep a judged chunk."""
         kept = Kept(judged.clock + ms(self.windows.remember), key, size, len(judged.traces))
         self._keep(self._judged, kept)
+        for trace in judged.traces:
+            first = next(fragments(trace.at)).block
+            until = trace.first + ms(self.windows.late_window + self.windows.late_grace + self.windows.tick)
+            self._late[first] = max(until, self._late.get(first, 0))
 
     def open_to_late(self, now: int) -> int:
         """How many judgements are within their late window at the clock `now` (ms)."""
@@ -53,20 +68,27 @@ class Retention:
         """The offset of the oldest block that is kept: all later ones are there too."""
         return offset_of(self._blocks[0].key) if self._blocks else 2**64
 
-    async def forget(self, now: int, needed: int, published: int) -> list[Done]:
-        """Delete what may go at the clock `now` (ms).
+    async def forget(self, tick: int, now: int, needed: int, published: int) -> list[Done]:
+        """Delete what may go at a tick and its clock `now` (ms).
 
         Blocks from the offset `needed` on are wanted for traces that late spans reopened; judgements of ticks
-        after `published` have not left yet.
+        after `published` have not left yet. What any state since then needs is kept too: where RocksDB is
+        ahead of the changelog, recovery goes back to such a state, but brings no deleted block back.
         """
         writes = []
-        while self._blocks and offset_of(self._blocks[0].key) < needed and self._may_go(now):
+        self._past.append(Past(tick, now, needed))
+        while len(self._past) > 1 and self._past[1].tick <= published:
+            self._past.popleft()
+        first = min(past.needed for past in self._past) if self._past[0].tick <= published else 0
+        while self._blocks and offset_of(self._blocks[0].key) < first and self._may_go(self._past[0].clock):
             writes.append(await self._delete(self._blocks.popleft()))
         while self._judged and self._judged[0].until < now and offset_of(self._judged[0].key) <= published:
             kept = self._judged.popleft()
             self._unindex(kept.key)
             writes.append(await self._delete(kept))
         self._sweep_index()
+        if len(self._late) > len(self._blocks):
+            self._late = {block: until for block, until in self._late.items() if block >= self.first_block()}
         return writes
 
     def _needed(self) -> int:
@@ -77,7 +99,7 @@ class Retention:
     def _may_go(self, now: int) -> bool:
         """Whether the oldest block is past its time, or over the limit and of no trace in flight."""
         kept = self._blocks[0]
-        if kept.until < now:
+        if max(kept.until, self._late.get(offset_of(kept.key), 0)) < now:
             return True
         came = kept.until - self._needed()
         cut = self.size > self.limits.retained_bytes and came < now - ms(

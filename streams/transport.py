@@ -55,6 +55,21 @@ class _Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets, and hand on no record before Faust resumes the flow after it.
+
+        Faust seeks one partition after the other while records flow, and then clears its queues: what came of
+        a partition whose turn was over would be gone, as its place is behind it, and count as done.
+        """
+        self.stop_flow()
+        await super().perform_seek()
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:
+        """Hand on what was fetched, also of a partition paused meanwhile: its place is behind it."""
+        records, active = await super()._wait_next_records(timeout)
+        fetched = {tp for tp in records or () if not self._is_changelog_tp(tp)}
+        return records, None if active is None else active | fetched
+
     def on_buffer_drop(self, tp: TP) -> None:
         """The buffer has room again: go on reading, unless the partition is paused for another reason."""
         if tp in self._paused_partitions:

@@ -49,10 +49,11 @@ message.max.bytes=16777216
 
 @dataclass(frozen=True)
 class Listener:
-    """One more way in: the protocol's name and a port on localhost."""
+    """One more way in: the protocol's name, a port on localhost, and the port that clients are told."""
 
     protocol: str
     port: int
+    told: int | None = None  # by default the same
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ class Kafka:
             controller=self._controller,
             data=self.folder / "data",
             more_listeners="".join(f",{each.protocol}://127.0.0.1:{each.port}" for each in more),
-            more_advertised="".join(f",{each.protocol}://localhost:{each.port}" for each in more),
+            more_advertised="".join(
+                f",{each.protocol}://localhost:{each.told or each.port}" for each in more
+            ),
         )
         (self.folder / "server.properties").write_text(settings + self._security.settings)
         name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

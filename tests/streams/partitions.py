@@ -91,6 +91,7 @@ async def apply(partition: Partition, offset: int, record: bytes) -> Step:
     step = await handle(offset, record)
     for write in step.writes:
         await write
+    partition.published = offset
     return step
 
 

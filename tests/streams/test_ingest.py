@@ -135,10 +135,18 @@ def test_json_is_read_where_the_topic_says_so() -> None:
     assert len(sent.letters) == 2
 
 
-def test_a_record_without_a_time_or_from_the_future_counts_as_now() -> None:
+def test_a_record_without_a_time_or_from_the_future_comes_at_the_clock_and_moves_no_watermark() -> None:
+    async def reached(time: int | None) -> int:
+        stage = Ingest(Sent(), 4, {"spans": "otlp_proto"}, Limits(), CrashPoints(), lambda: NOW)
+        stage.add(Record(INPUT, 0, time, None, message(1)), lambda: None)
+        await stage.flush()
+        return stage.progress[INPUT].time
+
     for time in (None, NOW + 5000, -1):
         sent, _, _ = ingest(message(1), time=time)
-        assert [t for *_, t in sent.sections()] == [NOW]
+        assert [t for *_, t in sent.sections()] == [0]
+        assert asyncio.run(reached(time)) == 0
+    assert asyncio.run(reached(NOW - 500)) == NOW - 500
     sent, _, _ = ingest(message(1), time=NOW - 500)
     assert [t for *_, t in sent.sections()] == [NOW - 500]
 

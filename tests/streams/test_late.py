@@ -130,7 +130,8 @@ def test_when_too_much_is_retained_the_oldest_blocks_go_and_late_spans_are_told_
     limits, before = Limits(retained_bytes=1), late("evicted")
     _, partition = run(told(*FIRST, tick(4600), block(1, AUDIT, time=4600), tick(9000), limits=limits))
     assert (partition.state.totals.too_late, late("evicted") - before) == (1, 0)
-    windows = [block(0, ACCESS, time=1000), tick(4400), tick(4650), block(1, AUDIT, time=4700), tick(9000)]
+    ticks = tick(4400), tick(4650), tick(4700)
+    windows = [block(0, ACCESS, time=1000), *ticks, block(1, AUDIT, time=4750), tick(9000)]
     _, partition = run(told(*windows, limits=limits))
     assert (partition.state.totals.too_late, late("evicted") - before) == (1, 1)
 

@@ -88,8 +88,7 @@ def test_blocks_and_judged_ids_are_forgotten_in_time() -> None:
         table = Table()
         partition = await opened(table, 0)
         await feed(partition, block(0, span(1, 1), time=1000), tick(2500))
-        partition.published = 1
-        await feed(partition, tick(9_000), tick(70_000), first=2)
+        await feed(partition, tick(9_000), tick(70_000), tick(70_500), first=2)
         return table, partition
 
     table, partition = run(work())
@@ -146,6 +145,9 @@ def test_a_crash_anywhere_changes_no_verdict(drawn: list[Any], data: st.DataObje
         published = {key: text for step in expected[:committed] for key, text in step.items()}
         for offset in range(committed, len(records)):
             published |= dict((await apply(again, offset, records[offset])).violations)
+        closing = tick(10**6), tick(10**6 + 1), tick(10**6 + 2)  # with all published, what may go is gone
+        await feed(partition, *closing, first=len(records))
+        await feed(again, *closing, first=len(records))
         assert told(again) == told(partition)
         assert published == {key: text for step in expected for key, text in step.items()}
         for key in (set(other.kept) | set(table.kept)) - {INDEXED_KEY}:
