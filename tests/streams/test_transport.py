@@ -9,6 +9,7 @@ from typing import Any
 from faust.types import TP
 
 from streams.config import Config, Kafka
+from streams.crash import CrashPoints
 from streams.transport import _Consumer, faust_app
 
 INPUT = TP("spans", 0)
@@ -41,7 +42,7 @@ def record(offset: int) -> Any:
 
 
 async def consumer() -> Consumer:
-    app = faust_app(replace(Config(), kafka=Kafka(partitions=1)))
+    app = faust_app(replace(Config(), kafka=Kafka(partitions=1)), CrashPoints())
     made: Consumer = Consumer(app.transport, app.topics.on_message, None, None)
     made._active_partitions = {INPUT}
     made.resume_flow()
