@@ -85,11 +85,12 @@ def _row(record: Record) -> tuple[tuple[Any, ...], set[tuple[str, str]]]:
     """The row of a violation, and its facets."""
     assert record.value is not None
     v = json.loads(record.value)
-    if not (0 <= nanoseconds(v["detectedAt"]) < 2**63 and 0 < v["revision"] < 2**63):
+    detected = nanoseconds(v["detectedAt"])
+    if not (0 <= detected < 2**63 and 0 < v["revision"] < 2**63):
         raise ValueError("beyond what the index can hold")
     row = (
         v["id"],
-        nanoseconds(v["detectedAt"]),
+        detected,
         v["revision"],
         v["ruleId"],
         v["traceId"],
