@@ -9,7 +9,8 @@ from typing import Any
 def ask(url: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, Any]:
     """The status and JSON of an answer; 0 if there is none."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, headers, method=method)
+    told = {} if data is None else {"content-type": "application/json"}
+    request = urllib.request.Request(url, data, told | headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, json.loads(answer.read() or b"null")
