@@ -3,17 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupState, KafkaException, TopicPartition
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.block import Source
 from streams.config import Kafka
 from streams.kafka import client_settings
 
 _TIMEOUT = 5.0  # seconds for an answer
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_MOVING = (ConsumerGroupState.PREPARING_REBALANCING, ConsumerGroupState.COMPLETING_REBALANCING)
+_MOVING = ("PreparingRebalance", "CompletingRebalance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,37 +29,44 @@ class Membership:
 
 
 class Broker:
-    """Asks over a connection of its own, so that the worker's being stuck does not matter. Blocks."""
+    """Asks over a connection of its own, so that the worker's being stuck does not matter. Blocks.
+
+    librdkafka's admin requests abort the whole process now and then when the broker goes away while one is on
+    its way (an assertion in `rd_kafka_enq_once_del_source_return`): so the older requests are used here.
+    """
 
     def __init__(self, kafka: Kafka) -> None:
         self._group = kafka.group
-        self._client = AdminClient(client_settings(kafka, log_level=0))
+        settings = {"group.id": f"{kafka.group}-watchdog", "enable.auto.commit": False, "log_level": 0}
+        self._places = Consumer(client_settings(kafka, **settings))
+        self._groups = AdminClient(client_settings(kafka, log_level=0))
 
     def membership(self) -> Membership | None:
         """The group; None when there is no answer."""
         try:
-            asked = self._client.describe_consumer_groups([self._group], request_timeout=_TIMEOUT)
-            group = asked[self._group].result(2 * _TIMEOUT)
-        except (KafkaException, TimeoutError):
+            found = self._groups.list_groups(self._group, timeout=_TIMEOUT)
+        except KafkaException:
             return None
-        members = {
-            member.member_id: frozenset(
-                Source(tp.topic, tp.partition) for tp in member.assignment.topic_partitions
-            )
-            for member in group.members
-        }
-        return Membership(group.state not in _MOVING, members)
+        if not found or found[0].error is not None:
+            return None
+        members = {str(member.id): _assigned(member.assignment) for member in found[0].members}
+        return Membership(found[0].state not in _MOVING, members)
 
     def ends(self, sources: Iterable[Source]) -> dict[Source, int] | None:
         """The offsets behind the last records; None when there is no answer."""
-        asked = {TopicPartition(*source): _LATEST for source in sources}
-        if not asked:
-            return {}
         try:
-            told = self._client.list_offsets(asked, request_timeout=_TIMEOUT)
-            return {
-                Source(tp.topic, tp.partition): future.result(2 * _TIMEOUT).offset
-                for tp, future in told.items()
-            }
-        except (KafkaException, TimeoutError):
+            return {source: self._end(source) for source in sources}
+        except KafkaException:
             return None
+
+    def _end(self, source: Source) -> int:
+        place = TopicPartition(*source)
+        return int(self._places.get_watermark_offsets(place, timeout=_TIMEOUT, cached=False)[1])
+
+
+def _assigned(assignment: bytes | None) -> frozenset[Source]:
+    """What the group protocol's bytes hand to a member; nothing before it has got any."""
+    if not assignment:
+        return frozenset()
+    told = ConsumerProtocolMemberAssignment.decode(assignment)
+    return frozenset(Source(each.topic, each.partition) for each in told.partitions())
