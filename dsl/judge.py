@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dsl.clause import Clause
@@ -29,9 +29,24 @@ class Compiled:
     keys: tuple[str, ...]  # attributes that the rule names
     names: tuple[str, ...]  # spans that it names
     needs: frozenset[str] | None  # span names of which one must be there for the rule to apply
+    _clauses: dict[str, Clause] = field(init=False)
+    _quiet: tuple[Verdict, Verdict] = field(init=False)  # on a trace that is incomplete, complete
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_clauses", {clause.kind: clause for clause in self.clauses})
+        quiet = tuple(Verdict(self.rule, "not_applicable", complete) for complete in (False, True))
+        object.__setattr__(self, "_quiet", quiet)
 
     def clause(self, kind: str) -> Clause | None:
-        return next((clause for clause in self.clauses if clause.kind == kind), None)
+        """The clause of that kind, if it has one."""
+        return self._clauses.get(kind)
+
+    def not_applicable(self, run: Run) -> Verdict:
+        """What most rules come to on most traces; the same verdict where nothing else is to be told."""
+        complete = run.trace.complete
+        if not run.mismatches:
+            return self._quiet[complete]
+        return Verdict(self.rule, "not_applicable", complete, mismatches=run.mismatches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +91,7 @@ class _Judging:
 
     def _pattern(self, pattern: Clause) -> Verdict:
         if not holds(pattern.condition, self.run, {}):
-            return self.outcome("not_applicable")
+            return self.compiled.not_applicable(self.run)
         spans = self._evidence(pattern, {})
         return self.outcome("violated", (self._make("pattern", {}, [("pattern", s) for s in spans], ()),))
 
@@ -99,7 +114,7 @@ class _Judging:
             cut, cut_off = True, limit.what
         if found:
             return self.outcome("violated", tuple(found), truncated=cut, cut_off=cut_off)
-        return self.outcome("satisfied" if applied else "not_applicable")
+        return self.outcome("satisfied") if applied else self.compiled.not_applicable(self.run)
 
     def _bindings(self) -> Iterator[Env]:
         """What `when` names, in every way in which it holds: once if it names nothing."""

@@ -12,7 +12,7 @@ from dsl import nodes as n
 from dsl.fields import Field, Kind, Unit
 from dsl.run import Env, Read, Run
 from dsl.scope import Scope, nearest
-from dsl.values import MISMATCH, as_boolean, as_number, compare, is_number
+from dsl.values import MISMATCH, ORDER, as_boolean, as_number, compare, is_number
 
 _MS = 10**6
 _QUIET = re2.Options()
@@ -158,7 +158,22 @@ def comparer(op: str, left: Operand, right: Operand) -> Test:
             return False
         return bool(result)
 
-    return test
+    return _quick(op, test, right.literal) if scale_left == scale_right == 1 else test
+
+
+def _quick(op: str, test: Test, literal: Any) -> Test:
+    """The same test, shorter for what is nearly always compared: a number or text of the literal's type."""
+    ordered = ORDER.get(op)
+    if ordered is None or not (is_number(literal) or isinstance(literal, str)):
+        return test
+    kinds: tuple[type, ...] = (str,) if isinstance(literal, str) else (int, float)
+
+    def quick(run: Run, a: Any, b: Any) -> bool:
+        if type(a) in kinds:
+            return a == a and ordered(a, b)  # NaN equals nothing, itself included
+        return test(run, a, b)
+
+    return quick
 
 
 def _loosen(literal: Any) -> Callable[[Any], Any] | None:

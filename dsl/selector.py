@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dsl import nodes as n
@@ -23,11 +23,17 @@ class Selector:
     source: Source
     free: bool = True
     tests: tuple[Predicate, ...] = ()
+    _narrowing: tuple[Predicate, ...] = field(init=False)  # the tests that read no alias
+    _bound: tuple[Predicate, ...] = field(init=False)  # the others
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_narrowing", tuple(test for test in self.tests if test.free))
+        object.__setattr__(self, "_bound", tuple(test for test in self.tests if not test.free))
 
     @property
     def whole(self) -> bool:
         """Whether it selects the same whatever the aliases name."""
-        return self.free and all(test.free for test in self.tests)
+        return self.free and not self._bound
 
     def where(self, test: Predicate) -> "Selector":
         """Those of its spans for which the test holds, too."""
@@ -41,14 +47,13 @@ class Selector:
                 spans = run.kept[self] = self._narrowed(run, env)
         else:
             spans = self._narrowed(run, env)
-        bound = [test for test in self.tests if not test.free]
-        if not bound:
+        if not self._bound:
             return spans
-        joined = next((test for test in bound if test.join), None)
-        if joined is not None and self.free:
-            spans = self._matching(joined, spans, run, env)
-            bound.remove(joined)
-        return _filtered(spans, bound, run, env)
+        joined = next((test for test in self._bound if test.join), None)
+        if joined is None or not self.free:
+            return _filtered(spans, self._bound, run, env)
+        spans = self._matching(joined, spans, run, env)
+        return _filtered(spans, [test for test in self._bound if test is not joined], run, env)
 
     def pool(self, run: Run, env: Env) -> Pool:
         """What it selects, as the other side of a relation."""
@@ -62,7 +67,7 @@ class Selector:
 
     def _narrowed(self, run: Run, env: Env) -> Sequence[Span]:
         """By the tests that read no alias."""
-        return _filtered(self.source(run, env), [test for test in self.tests if test.free], run, env)
+        return _filtered(self.source(run, env), self._narrowing, run, env)
 
     def _matching(self, test: Predicate, spans: Sequence[Span], run: Run, env: Env) -> Sequence[Span]:
         """Those whose field equals the alias's, by an index instead of one by one."""
@@ -86,14 +91,11 @@ def in_order(spans: Iterator[Span]) -> list[Span]:
     return sorted(distinct.values(), key=lambda span: (span.start, span.span_id))
 
 
-def _filtered(spans: Sequence[Span], tests: list[Predicate], run: Run, env: Env) -> Sequence[Span]:
+def _filtered(spans: Sequence[Span], tests: Sequence[Predicate], run: Run, env: Env) -> Sequence[Span]:
     for test in tests:
-        holds, kept = test.holds, []
+        holds = test.holds
         run.step(len(spans))
-        for span in spans:
-            if holds(run, span, env):
-                kept.append(span)
-        spans = kept
+        spans = [span for span in spans if holds(run, span, env)]
     return spans
 
 

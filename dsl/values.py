@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 _NUMERIC = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -24,7 +24,7 @@ def compare(op: str, left: Any, right: Any) -> Any:
         return _array(op, left, right)
     if isinstance(right, list):
         return _array(_MIRROR.get(op, op), right, left) if op in _MIRROR else MISMATCH
-    if op in _ORDER:
+    if op in ORDER:
         return _ordered(op, left, right)
     if isinstance(left, str) and isinstance(right, str):
         return _TEXT[op](left, right)
@@ -59,13 +59,13 @@ def _ordered(op: str, left: Any, right: Any) -> Any:
     if is_number(left) and is_number(right):
         if left != left or right != right:
             return False
-        return _ORDER[op](left, right)
+        return ORDER[op](left, right)
     if isinstance(left, bool) and isinstance(right, bool):
-        return _ORDER[op](left, right) if op in ("==", "!=") else MISMATCH
+        return ORDER[op](left, right) if op in ("==", "!=") else MISMATCH
     if isinstance(left, str) and isinstance(right, str):
-        return _ORDER[op](left, right)
+        return ORDER[op](left, right)
     if isinstance(left, bytes) and isinstance(right, bytes) and op in ("==", "!="):
-        return _ORDER[op](left, right)
+        return ORDER[op](left, right)
     return MISMATCH
 
 
