@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from streams import metrics
 from streams.crash import CrashPoints
+from streams.lease import Lease
 from streams.partition import Step
 from streams.producer import Producer
 from streams.topics import Topics
@@ -20,6 +21,7 @@ class Publisher:
     """
 
     producer: Producer
+    lease: Lease
     topics: Topics
     crash: CrashPoints
     failed: Callable[[BaseException], Awaitable[None]]
@@ -54,6 +56,7 @@ class Publisher:
     async def _leave(self, step: Step, time: float | None, acknowledge: Callable[[], object]) -> None:
         for write in step.writes:
             await write
+        await self.lease.wait()
         await self._send(self.topics.activity, step.activity)
         if step.violations:
             self.crash.reach("judged-written")

@@ -82,7 +82,7 @@ class Retention:
         first = min(past.needed for past in self._past) if self._past[0].tick <= published else 0
         while self._blocks and offset_of(self._blocks[0].key) < first and self._may_go(self._past[0].clock):
             writes.append(await self._delete(self._blocks.popleft()))
-        while self._judged and self._judged[0].until < now and offset_of(self._judged[0].key) <= published:
+        while self._judged and self._judged[0].until < now and self._is_told(self._judged[0], published):
             kept = self._judged.popleft()
             self._unindex(kept.key)
             writes.append(await self._delete(kept))
@@ -90,6 +90,10 @@ class Retention:
         if len(self._late) > len(self._blocks):
             self._late = {block: until for block, until in self._late.items() if block >= self.first_block()}
         return writes
+
+    def _is_told(self, kept: Kept, published: int) -> bool:
+        """Whether a judged chunk has left, and no block is there any more that it says is judged."""
+        return offset_of(kept.key) <= published and offset_of(kept.key) < self.first_block()
 
     def _needed(self) -> int:
         """How long a block can be needed: until its last trace is judged, then while late spans reopen it."""

@@ -1,5 +1,6 @@
 """The one Faust table: RocksDB for reading, its changelog for durability, and the futures of both kept."""
 
+import asyncio
 from asyncio import Future
 from collections.abc import Iterator
 from typing import Any
@@ -8,9 +9,11 @@ import faust
 from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
+from streams.lease import Lease
 from streams.producer import Producer
 from streams.store import Done
 
+_LOOK = 0.05  # seconds between two looks whether the lease is held again
 RECOVERED_AT_ONCE = 32  # changelog records, of up to a block each
 _MEMORY = 128 * 2**20  # bytes of caches, and as many of write buffers, over all partitions
 
@@ -38,10 +41,13 @@ class PartitionStore:
     made here, in the order and with the bookkeeping of `faust.tables.base.Collection`.
     """
 
-    def __init__(self, table: "faust.Table[bytes, bytes]", partition: int, producer: Producer) -> None:
+    def __init__(
+        self, table: "faust.Table[bytes, bytes]", partition: int, producer: Producer, lease: Lease
+    ) -> None:
         self._table = table
         self._partition = partition
         self._producer = producer
+        self._lease = lease
         self._topic = table.changelog_topic_name
         self.owned = True
         self.scanned = 0  # values, for ever: shows that a long scan goes on
@@ -60,7 +66,12 @@ class PartitionStore:
             yield key, value
 
     async def write(self, key: bytes, value: bytes | None) -> Done:
-        """Put or delete, here and in the changelog; Revoked when another worker owns the partition."""
+        """Put or delete, here and in the changelog; Revoked when another worker owns the partition.
+
+        Waits while it is not sure that none does.
+        """
+        while self.owned and not self._lease.held:
+            await asyncio.sleep(_LOOK)
         self.write_local(key, value)
         future = await self._producer.send(self._topic, value, key=key, partition=self._partition)
         future.add_done_callback(self._written)

@@ -12,8 +12,10 @@ from faust.types import TP, Message
 from streams.config import Config
 from streams.crash import FETCH, CrashPoints
 from streams.kafka import faust_credentials
+from streams.lease import Lease
 
 _FETCH_WAIT = 100  # ms; Faust's 1,500 hold up what shares the connection, such as asking for end offsets
+SESSION = 10  # seconds after which the broker gives a silent worker's partitions to others
 _MUTE = 0.1  # seconds between two looks of a reader that a test has muted
 
 
@@ -22,6 +24,12 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = _FETCH_WAIT
         return consumer
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Hold the lease of what is assigned, from the next heartbeat on."""
+        transport: Any = self.transport
+        transport.lease.follow(self._ensure_consumer()._coordinator)
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def _fetch_records(self, *arguments: Any, **more: Any) -> Any:
         transport: Any = self.transport
@@ -113,16 +121,17 @@ class Transport(driver.Transport):
 
     Consumer: ClassVar[type[driver.Consumer]] = _Consumer
     crash = CrashPoints()
+    lease = Lease(SESSION)
 
 
-def faust_app(config: Config, crash: CrashPoints) -> faust.App:
+def faust_app(config: Config, crash: CrashPoints, lease: Lease) -> faust.App:
     """A Faust app with the defaults that bite put right (`docs/architecture.md`)."""
     kafka = config.kafka
     app = faust.App(
         kafka.group,
         broker=[f"kafka://{broker}" for broker in kafka.brokers],
         broker_credentials=faust_credentials(kafka),
-        broker_session_timeout=10,
+        broker_session_timeout=SESSION,
         broker_heartbeat_interval=0.5,  # so often is heard that a worker left or came
         broker_request_timeout=30,
         broker_commit_interval=1,
@@ -146,6 +155,6 @@ def faust_app(config: Config, crash: CrashPoints) -> faust.App:
         loghandlers=[],
     )
     transport = Transport(app.conf.broker_consumer, app)
-    transport.crash = crash
+    transport.crash, transport.lease = crash, lease
     app.transport = transport
     return app

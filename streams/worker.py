@@ -22,6 +22,7 @@ from streams.health import Health
 from streams.ingest import Ingest
 from streams.inputs import Inputs
 from streams.judge import Judge, Rules
+from streams.lease import Lease
 from streams.letters import REPLAYED, DeadLetter, Record
 from streams.partition import Partition, Step
 from streams.producer import Producer
@@ -30,7 +31,7 @@ from streams.reach import unreachable
 from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
 from streams.threads import unless
 from streams.topics import Topics
-from streams.transport import faust_app
+from streams.transport import SESSION, faust_app
 
 log = logging.getLogger("betrace.worker")
 
@@ -116,6 +117,7 @@ class Worker:
     inputs: Inputs = field(init=False)
     app: faust.App = field(init=False)
     _producer: Producer = field(init=False)
+    _lease: Lease = field(default_factory=lambda: Lease(SESSION))
     _table: Any = field(init=False)
     _failed: asyncio.Event = field(default_factory=asyncio.Event)
     _ticking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -137,7 +139,7 @@ class Worker:
             self._now_ms,
             self.config.dead_letters,
         )
-        self.app = faust_app(self.config, self.crash)
+        self.app = faust_app(self.config, self.crash, self._lease)
         self.inputs = Inputs(
             self.config, self.ingest, self._producer, lambda: self.app.consumer, self._now_ms, self.crash
         )
@@ -298,7 +300,7 @@ class Worker:
         assignment = self._assignment
         while not self.rules.ready:
             await asyncio.sleep(0.05)
-        store = PartitionStore(self._table, number, self._producer)
+        store = PartitionStore(self._table, number, self._producer, self._lease)
         group = Group(self.config.windows, self.config.limits, self.load)
         judge = Judge(self.rules.in_force, self.rules.in_force_at, self.now, self.health)
         topics = self.inputs.topics
@@ -313,7 +315,7 @@ class Worker:
             group.clear()
             raise Revoked
         names = Topics(self.config.kafka.group)
-        publisher = Publisher(self._producer, names, self.crash, self._fail, self.now)
+        publisher = Publisher(self._producer, self._lease, names, self.crash, self._fail, self.now)
         publisher.start()
         owned = self.owned[number] = Owned(store, partition, publisher)
         return owned

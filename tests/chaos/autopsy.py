@@ -74,7 +74,7 @@ def _records(brokers: str, topic: str, partition: int) -> Iterator[Message]:
     try:
         low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
         consumer.assign([TopicPartition(topic, partition, low)])
-        while message := consumer.poll(10):
+        while (message := consumer.poll(10)) is not None:  # a deletion is a message that counts as false
             if not message.error():
                 yield message
                 if (message.offset() or 0) >= high - 1:

@@ -10,6 +10,7 @@ from faust.types import TP
 
 from streams.config import Config, Kafka
 from streams.crash import CrashPoints
+from streams.lease import Lease
 from streams.transport import _Consumer, faust_app
 
 INPUT = TP("spans", 0)
@@ -42,7 +43,7 @@ def record(offset: int) -> Any:
 
 
 async def consumer() -> Consumer:
-    app = faust_app(replace(Config(), kafka=Kafka(partitions=1)), CrashPoints())
+    app = faust_app(replace(Config(), kafka=Kafka(partitions=1)), CrashPoints(), Lease(10))
     made: Consumer = Consumer(app.transport, app.topics.on_message, None, None)
     made._active_partitions = {INPUT}
     made.resume_flow()
