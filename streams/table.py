@@ -59,11 +59,14 @@ class PartitionStore:
 
     def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys from `start` up to `stop`, in order."""
-        for key, value in self._db.items(from_key=start):
+        db = self._db
+        for key, value in db.items(from_key=start):
             if key >= stop:
                 return
             self.scanned += 1
             yield key, value
+            if self._db is not db:
+                raise Revoked(f"partition {self._partition} of {self._topic} was revoked, and is back")
 
     async def write(self, key: bytes, value: bytes | None) -> Done:
         """Put or delete, here and in the changelog; Revoked when another worker owns the partition.
@@ -86,13 +89,20 @@ class PartitionStore:
 
     @property
     def _db(self) -> Any:
-        if not self.owned:
-            raise Revoked(f"partition {self._partition} of {self._topic} was revoked")
+        """The files as Faust opened them at the assignment.
+
+        Opened here they would be opened twice, or for a partition that Faust has given up already.
+        """
         store: Any = self._table.data
-        return store._db_for_partition(self._partition)
+        db = store._dbs.get(self._partition) if self.owned else None
+        if db is None:
+            raise Revoked(f"partition {self._partition} of {self._topic} was revoked")
+        return db
 
     def _written(self, future: "Future[RecordMetadata]") -> None:
         """Note how far the changelog is in RocksDB, as Faust does, so that recovery starts there."""
-        if self.owned and not future.cancelled() and future.exception() is None:
+        opened: Any = self._table.data
+        mine = self.owned and self._partition in opened._dbs
+        if mine and not future.cancelled() and future.exception() is None:
             topic_partition = TP(self._topic, self._partition)
             self._table.data.set_persisted_offset(topic_partition, future.result().offset)
