@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app.clock_tools import clock
 from app.dead_letter_tools import dead_letters
 from app.errors import UserError
 from app.replay_tools import replay
@@ -167,6 +168,7 @@ def config(config_file: Path | None, docs: bool) -> None:
 
 for command in (*COMMANDS, rules, dead_letters, replay):
     cli.add_command(command)
+cli.add_command(clock)
 
 
 def _settings(config_file: Path | None) -> Any:

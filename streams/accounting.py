@@ -33,15 +33,15 @@ class Account:
 def account(kafka: Kafka) -> Account:
     """Read the changelog's tail; Unreachable when there is no Kafka, TopicError when the topic is missing."""
     totals, in_flight = Totals(), 0
-    for state in partition_states(kafka):
+    for _, state in partition_states(kafka):
         for name in (field.name for field in fields(Totals)):
             setattr(totals, name, getattr(totals, name) + getattr(state.totals, name))
         in_flight += state.in_flight
     return Account(totals, in_flight)
 
 
-def partition_states(kafka: Kafka) -> Iterator[PartitionState]:
-    """What each group partition's last tick wrote; partitions that have seen no tick are left out."""
+def partition_states(kafka: Kafka) -> Iterator[tuple[int, PartitionState]]:
+    """What each group partition's last tick wrote, by number; partitions without a tick are left out."""
     topic = Topics(kafka.group).changelog
     inputs = frozenset(topic.name for topic in kafka.input_topics)
     settings = {
@@ -57,7 +57,7 @@ def partition_states(kafka: Kafka) -> Iterator[PartitionState]:
         for partition in range(partitions):
             value = _last_tick(consumer, TopicPartition(topic, partition))
             if value is not None:
-                yield PartitionState.decode(value, inputs)
+                yield partition, PartitionState.decode(value, inputs)
     except KafkaException as problem:
         said = problem.args[0].str()
         raise Unreachable(f"no answer from Kafka at {', '.join(kafka.brokers)}: {said}") from None

@@ -201,12 +201,14 @@ class Tick:
     """What one worker knows of the input partitions that it owns.
 
     `watermarks` (ms) say that everything up to that record time stands before this tick. `partitions` counts
-    the partitions of each input topic. `counts` go to one group partition for each input partition.
+    the partitions of each input topic. `counts` go to one group partition for each input partition. `skipped`
+    are input partitions that a person has the clock leave out.
     """
 
     watermarks: dict[Source, int]
     partitions: dict[str, int]
     counts: dict[Source, list[Counts]] = field(default_factory=dict)
+    skipped: tuple[Source, ...] = ()
 
     def encode(self) -> bytes:
         """The record's value."""
@@ -214,6 +216,7 @@ class Tick:
             "watermarks": [[*source, time] for source, time in self.watermarks.items()],
             "partitions": self.partitions,
             "counts": [[*s, [list(asdict(c).values()) for c in counts]] for s, counts in self.counts.items()],
+            "skipped": [list(source) for source in self.skipped],
         }
         return bytes((VERSION, TICK)) + json.dumps(value, separators=(",", ":")).encode()
 
@@ -226,6 +229,7 @@ class Tick:
             {Source(topic, partition): time for topic, partition, time in value["watermarks"]},
             value["partitions"],
             {Source(t, p): [Counts(*c) for c in counts] for t, p, counts in value["counts"]},
+            tuple(Source(*each) for each in value["skipped"]),
         )
 
 

@@ -257,6 +257,7 @@ class PartitionState:
             "clock": self.clock.now,
             "watermarks": [[*source, time] for source, time in self.clock.watermarks.items()],
             "partitions": self.clock.partitions,
+            "skipped": [list(source) for source in self.clock.skipped],
             "positions": [[*source, *position] for source, position in self.positions.items()],
             "counted": [[*source, offset] for source, offset in self.counted.items()],
             "totals": asdict(self.totals),
@@ -272,8 +273,9 @@ class PartitionState:
         _check(value)
         kept = json.loads(value[1:])
         watermarks = {Source(topic, partition): time for topic, partition, time in kept["watermarks"]}
+        skipped = {Source(*each) for each in kept["skipped"]}
         return cls(
-            Clock(topics, watermarks, kept["partitions"], kept["clock"]),
+            Clock(topics, watermarks, kept["partitions"], kept["clock"], skipped),
             kept["tick"],
             {Source(t, p): Position(offset, part) for t, p, offset, part in kept["positions"]},
             {Source(t, p): offset for t, p, offset in kept["counted"]},

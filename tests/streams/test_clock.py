@@ -42,3 +42,21 @@ def test_a_topic_that_is_no_longer_an_input_holds_nothing_back() -> None:
     time = clock()
     time.hear(Tick({A: 500, B: 500, Source("old", 0): 1}, {"spans": 2, "old": 1}))
     assert time.now == 500
+
+
+def test_a_skipped_partition_holds_nothing_back_until_more_is_heard_of_it() -> None:
+    time = clock()
+    time.hear(Tick({A: 500, B: 300}, TWO))
+    time.hear(Tick({}, {}, skipped=(B,)))
+    assert (time.now, time.slowest()) == (500, (A, 500))
+    time.hear(Tick({A: 700, B: 300}, TWO))
+    assert time.now == 700
+    time.hear(Tick({A: 900, B: 800}, TWO))
+    assert (time.now, time.slowest()) == (800, (B, 800))
+
+
+def test_a_partition_that_was_never_heard_of_can_be_skipped() -> None:
+    time = clock()
+    time.hear(Tick({A: 500}, TWO))
+    time.hear(Tick({}, {}, skipped=(B,)))
+    assert (time.now, time.unknown()) == (500, [])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.activity import row_key
-from streams.block import Block, Counts, Tick
+from streams.block import Block, Counts, Source, Tick
 from streams.partition import Partition
 from streams.state import INDEXED_KEY, PartitionState
 from tests.streams.partitions import INPUT, Table, apply, block, feed, opened, run, tick
@@ -37,6 +37,20 @@ def test_nothing_is_judged_before_every_input_partition_was_heard_of() -> None:
         return await feed(partition, block(0, span(1, 1, name="access"), time=1000), unheard)
 
     assert run(work()) == []
+
+
+def test_a_partition_that_is_left_out_stops_no_judgement_over_a_restart_too() -> None:
+    async def work() -> list[dict[str, Any]]:
+        table = Table()
+        partition = await opened(table, 0)
+        heard = Tick({INPUT: 99_000}, {"spans": 2}).encode()
+        skip = Tick({}, {}, skipped=(Source("spans", 1),)).encode()
+        assert await feed(partition, block(0, span(1, 1), time=1000), heard, skip) == []
+        again = await opened(table.recovered(len(table.changelog)), 3)
+        later = Tick({INPUT: 199_000}, {"spans": 2}).encode()
+        return await feed(again, block(1, span(2, 1, name="access"), time=1000), later, first=3)
+
+    assert len(run(work())) == 1
 
 
 def test_spans_of_a_judged_trace_are_too_late_and_never_a_second_trace() -> None:
