@@ -3,6 +3,8 @@
 import concurrent.futures
 import json
 import random
+import statistics
+import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -113,6 +115,31 @@ def test_a_worker_judges_by_a_rule_that_was_made_while_it_ran(betrace: Betrace, 
         days = until("activity is told", lambda: get(f"{api.url}/api/rules/made/activity")["days"] or None)
         assert [(d["version"], d["evaluated"], d["violated"]) for d in days] == [(1, 1, 1)]
         assert 'betrace_rule_evaluations_total{outcome="violated",rule_id="made"} 1.0' in worker.metrics()
+
+
+def test_workers_and_replicas_have_a_new_rule_within_two_seconds_of_the_answer(betrace: Betrace) -> None:
+    betrace.run("topics", "create")
+    took = []
+    with betrace.worker() as worker, betrace.worker() as second, betrace.api() as one, betrace.api() as two:
+        for each in (worker, second):
+            until("a worker knows the rules", partial(_reads_rules, each))
+        for number in range(1, 11):
+            status, _ = ask(f"{one.url}/api/rules", "POST", {"id": f"r{number}", "condition": "a"})
+            answered = time.monotonic()
+            assert status == 201
+            for each in (worker, second):
+                until("a worker has it", partial(_reads_rules, each, number))
+            until("the replica has it", partial(_has, two, f"r{number}"))
+            took.append(time.monotonic() - answered)
+    print(f"seconds until all have a rule: {sorted(took)}")
+    assert statistics.median(took) < 2
+
+
+def _reads_rules(worker: Api, changes: int = 0) -> bool | None:
+    try:
+        return _offset(worker) >= changes or None
+    except (OSError, StopIteration):
+        return None
 
 
 def _offset(worker: Api) -> int:
