@@ -70,7 +70,7 @@ class Judge:
                 activity.came(Version(rule.id, rule.version)).count(verdict)
             if verdict.violations:
                 violations += records(trace, verdict, reason, now)
-            if verdict.truncated or verdict.outcome in ("error", "skipped"):
+            if verdict.truncated or verdict.outcome == "error":
                 undecided.add(rule.id)
         return JudgedBytes(
             len(trace.spans),

@@ -90,6 +90,13 @@ def test_a_judgement_that_ended_in_an_error_or_was_cut_retracts_nothing() -> Non
     assert [stood(each) for each in (*cut_off, *limited)] == [("open", 1), ("open", 1)]
 
 
+def test_a_rule_that_is_skipped_with_the_late_spans_retracts_what_it_found_without_them() -> None:
+    rules = rules_of("rules: [{id: no-audit, on_incomplete: skip, condition: access and not audit}]")
+    orphan = block(1, span(1, 5, 4), time=3000)
+    violations, _ = run(told(*FIRST, orphan, tick(4000), rules=rules))
+    assert [stood(each) for each in violations] == [("open", 1), ("retracted", 2)]
+
+
 def test_a_violation_of_a_rule_that_is_no_more_stays_as_it_is() -> None:
     async def work() -> Any:
         table = Table()
