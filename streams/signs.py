@@ -5,9 +5,10 @@ from typing import Any
 from faust.types import TP
 
 from streams.block import Source
+from streams.owned import Owned
 from streams.topics import Topics
 from streams.watchdog import Place, View
-from streams.worker import Owned, Worker
+from streams.worker import Worker
 
 
 def view(worker: Worker) -> View:

@@ -16,18 +16,19 @@ from streams.block import TICK, Source
 from streams.cache import BlockCache
 from streams.config import Config
 from streams.crash import CrashPoints
-from streams.embedded import UNREAD_BYTES
 from streams.group import Group, Load
 from streams.health import Health
 from streams.ingest import Ingest
 from streams.inputs import Inputs
 from streams.judge import Judge, Rules
 from streams.lease import Lease
-from streams.letters import REPLAYED, DeadLetter, Record
+from streams.letters import REPLAYED, Record
+from streams.owned import Owned, Standing
 from streams.partition import Partition, Step
 from streams.producer import Producer
 from streams.publish import Publisher
 from streams.reach import unreachable
+from streams.sends import KafkaSends, Unread
 from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
 from streams.threads import unless
 from streams.topics import Topics
@@ -56,48 +57,6 @@ class RulesSource(Protocol):
 
 
 @dataclass(slots=True)
-class Owned:
-    """A group partition that this worker owns: its table, its state, its way out."""
-
-    store: PartitionStore
-    partition: Partition
-    publisher: Publisher
-
-
-@dataclass(slots=True)
-class Unread:
-    """Bytes on their way through the embedded broker, which loses what is read too slowly; else no bound."""
-
-    bounded: bool
-    input: int = 0
-    blocks: int = 0
-
-    async def room(self) -> None:
-        """Wait until the blocks sent so far are read but for a few."""
-        while self.bounded and self.blocks > UNREAD_BYTES:
-            await asyncio.sleep(0.01)
-
-
-@dataclass(slots=True)
-class _Sends:
-    """Where ingest's blocks and dead letters go."""
-
-    producer: Producer
-    topics: Topics
-    unread: Unread
-
-    async def block(self, partition: int, value: bytes) -> Awaitable[object]:
-        await self.unread.room()
-        self.unread.blocks += len(value)
-        return await self.producer.send(self.topics.spans, value, partition=partition)
-
-    async def dead_letter(self, letter: DeadLetter) -> Awaitable[object]:
-        return await self.producer.send(
-            self.topics.dead_letter, letter.value, key=letter.key, headers=letter.headers
-        )
-
-
-@dataclass(slots=True)
 class Worker:
     """One worker process; `now` is Unix ns."""
 
@@ -123,15 +82,16 @@ class Worker:
     _ticking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _given: frozenset[int] = frozenset()  # the group partitions that were assigned
     _assignment: int = 0  # how many rebalances began
-    _moved: tuple[int, int] = (0, 0)  # the slowest clock, and when it came to stand there (ms)
+    _standing: Standing = field(init=False)
 
     def __post_init__(self) -> None:
         self._producer = Producer(self.config.kafka)
+        self._standing = Standing(self.owned, self._now_ms)
         self.unread = Unread(self.config.kafka.embedded)
         names = Topics(self.config.kafka.group)
         encodings = {topic.name: topic.encoding for topic in self.config.kafka.input_topics}
         self.ingest = Ingest(
-            _Sends(self._producer, names, self.unread),
+            KafkaSends(self._producer, names, self.unread),
             self.config.kafka.partitions,
             encodings,
             self.config.limits,
@@ -206,11 +166,10 @@ class Worker:
             return "no partition is assigned, or the state is being recovered"
         if closed := sorted(self._given - self.owned.keys()):
             return f"group partitions that are not open yet: {', '.join(map(str, closed))}"
-        for number, owned in sorted(self.owned.items()):
-            if unknown := owned.partition.state.clock.unknown():
-                of = ", ".join(f"{source.topic}/{source.partition}" for source in unknown)
-                return f"group partition {number} has not heard of {of}"
-        return f"the clock has stood for {stalled:.0f} s" if (stalled := self.stalled()) > _STALLED else None
+        if unheard := self._standing.unheard():
+            return unheard
+        stalled = self._standing.stalled()
+        return f"the clock has stood for {stalled:.0f} s" if stalled > _STALLED else None
 
     async def _beat(self) -> None:
         while True:
@@ -246,30 +205,10 @@ class Worker:
             await self._tell_inputs()
 
     async def _tell_inputs(self) -> None:
-        clocks = [owned.partition.state.clock for owned in self.owned.values()]
-        known = [slowest[1] for clock in clocks if (slowest := clock.slowest())]
-        waiting = len(known) < len(clocks)  # nothing is judged before every input partition was heard of
-        await self.inputs.tick(min(known, default=None), waiting and self.load.over(self.config.limits))
-        self._show()
-
-    def _show(self) -> None:
-        metrics.IN_FLIGHT.set(self.load.traces)
-        partitions = [owned.partition for owned in self.owned.values()]
-        metrics.STATE_BYTES.set(sum(each.kept.size for each in partitions))
-        metrics.RETAINED.set(sum(each.kept.open_to_late(each.state.clock.now) for each in partitions))
-        metrics.CLOCK_STALLED.set(self.stalled())
+        slowest, waiting = self._standing.slowest()
+        await self.inputs.tick(slowest, waiting and self.load.over(self.config.limits))
         spans = Topics(self.config.kafka.group).spans
-        for number, owned in self.owned.items():
-            end = self.app.consumer.highwater(TP(spans, number)) or 0
-            metrics.CONSUMER_LAG.labels(spans, number).set(max(0, end - owned.partition.applied - 1))
-
-    def stalled(self) -> float:
-        """Seconds for which the slowest clock of this worker's group partitions has not moved."""
-        clocks = [owned.partition.state.clock.now for owned in self.owned.values()]
-        slowest, now = min(clocks, default=0), self._now_ms()
-        if not clocks or slowest != self._moved[0]:
-            self._moved = (slowest, now)
-        return (now - self._moved[1]) / 1000
+        self._standing.show(self.load, spans, lambda n: self.app.consumer.highwater(TP(spans, n)) or 0)
 
     # Group
 
@@ -326,8 +265,7 @@ class Worker:
         """Everything is assigned anew: what is not written is dropped, and read again by the next owner."""
         self._assignment += 1
         for number, owned in self.owned.items():
-            owned.store.owned = False
-            owned.publisher.stop()
+            owned.give_up()
             owned.partition.group.clear()
             metrics.forget(Topics(self.config.kafka.group).spans, number)
         self.owned.clear()
@@ -377,8 +315,7 @@ class Worker:
 
     async def _stop(self) -> None:
         for owned in self.owned.values():
-            owned.store.owned = False
-            owned.publisher.stop()
+            owned.give_up()
         await self.app.stop()
         await self._producer.stop()
 
