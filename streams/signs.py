@@ -45,4 +45,4 @@ def _group(app: Any, tp: TP, owned: Owned) -> Place:
 
 def _place(app: Any, tp: TP, done: int | None) -> Place:
     read, delivered = app.consumer.place(tp)
-    return Place(read, delivered, done)
+    return Place(read, delivered, done, app.consumer.committed_place(tp))

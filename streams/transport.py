@@ -101,6 +101,11 @@ class _Consumer(driver.Consumer):
         state = assignment and assignment.state_value(tp)
         return state and state._position, self._read_offset.get(tp)
 
+    def committed_place(self, tp: TP) -> int | None:
+        """The offset that was committed last; None where nothing is known."""
+        committed = self._committed_offset.get(tp)
+        return None if committed is None else int(committed)
+
     @property
     def _coordinator(self) -> Any:
         consumer = self._thread._consumer

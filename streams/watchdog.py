@@ -22,11 +22,27 @@ _STOPPED = 3.0  # times as long as it should take: then the process itself was s
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far a worker is in a partition: the next offset to read, the last one read, the next one to do."""
+    """How far a worker is in a partition.
+
+    The next offset to read, the last one read, the next one to do, and the one that is committed.
+    """
 
     read: int | None = None
     delivered: int | None = None
     done: int | None = None
+    committed: int | None = None
+
+    @property
+    def owed(self) -> bool:
+        """Whether something is done that is not committed."""
+        return self.committed is not None and self.done is not None and self.committed < self.done
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """What is committed of a partition, as a thing to watch."""
+
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +92,26 @@ class Watch:
             self._since = {key: value for key, value in self._since.items() if not isinstance(key, Source)}
             return None
         mine = self._mine(group, view)
-        for source in [key for key in self._since if isinstance(key, Source) and key not in mine]:
-            self._forget(source)
+        self._forget(*(key for key in self._since if _source(key) and _source(key) not in mine))
         for source in sorted(mine):
             place, end = view.places.get(source, Place()), ends.get(source, 0)
+            if problem := self._uncommitted(now, source, place):
+                return problem
             if source in view.held or not _behind(place, end):
                 self._forget(source)
             elif self._stands(source, (place, view.work), now):
                 return _told(source, place, end, view.waiting)
         return None
+
+    def _uncommitted(self, now: float, source: Source, place: Place) -> str | None:
+        """What to say when offsets are not committed; after twice the patience, as all else comes first."""
+        if not place.owed:
+            self._forget(Commits(source))
+            return None
+        if not self._stands(Commits(source), place.committed, now, 2 * self.patience):
+            return None
+        done = f"{source.topic}/{source.partition} is done up to offset {place.done}"
+        return f"{done}, and nothing is committed after {place.committed}"
 
     def _mine(self, group: Membership, view: View) -> frozenset[Source]:
         owned = group.members.get(view.member, frozenset())
@@ -96,13 +123,13 @@ class Watch:
             return False
         return self._stands(key, True, now)
 
-    def _stands(self, key: Hashable, value: Hashable, now: float) -> bool:
+    def _stands(self, key: Hashable, value: Hashable, now: float, patience: float | None = None) -> bool:
         """Whether a value has been the same for too long."""
         before = self._since.get(key)
         if before is None or before[0] != value:
             self._since[key] = (value, now)
             return False
-        return now - before[1] >= self.patience
+        return now - before[1] >= (patience or self.patience)
 
     def _forget(self, *keys: Hashable) -> None:
         for key in keys:
@@ -155,6 +182,13 @@ class Watchdog:
         view = self.view()
         lost = self.watch.lost(self._now, view, group, self.wanted())
         return lost or self.watch.stuck(self._now, view, group, ends)
+
+
+def _source(key: Hashable) -> Source | None:
+    """The partition that is watched under a key."""
+    if isinstance(key, Commits):
+        return key.source
+    return key if isinstance(key, Source) else None
 
 
 def end_process(problem: str) -> None:

@@ -62,6 +62,20 @@ def test_the_end_of_a_transaction_that_is_read_and_never_handed_on_is_nothing_to
     assert not any(stuck(w, now, view(Place(read=9, delivered=7, done=8))) for now in range(0, 600, 10))
 
 
+def test_what_is_done_and_never_committed_is_stuck_though_all_goes_on() -> None:
+    w = watch()
+    for now in range(0, 120, 10):
+        assert stuck(w, now, view(Place(now + 9, now + 8, now + 9, 3), work=now), end=now + 9) is None
+    said = stuck(w, 120, view(Place(99, 98, 99, 3), work=120), end=99)
+    assert said == "in/0 is done up to offset 99, and nothing is committed after 3"
+
+
+def test_what_is_committed_step_by_step_is_not_stuck() -> None:
+    w = watch()
+    steps = [view(Place(now + 9, now + 8, now + 9, now)) for now in range(0, 600, 10)]
+    assert not any(stuck(w, 10 * n, seen, end=900) for n, seen in enumerate(steps))
+
+
 def test_a_partition_that_is_held_on_purpose_may_stand_still() -> None:
     w = watch()
     assert not any(stuck(w, now, view(held=True)) for now in range(0, 600, 10))
