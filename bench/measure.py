@@ -1,0 +1,105 @@
+"""Has a judge, BeTrace's or its peer, work through an input, and measures it."""
+
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from bench.process import Process
+from bench.result import Meter, Result
+from bench.topic import Input
+from tests.integration.processes import until
+
+_LOOK = 0.02  # seconds between two looks while nothing has been taken in
+_SHARE = 20  # a judge is asked for its metrics at most for this part of the time
+_PATIENCE = 900.0
+
+
+class Judge(Protocol):
+    """Processes of one consumer group; numbers are asked of them over HTTP."""
+
+    @property
+    def group(self) -> str: ...
+
+    @property
+    def processes(self) -> Sequence[Process]: ...
+
+    def begun(self) -> bool:
+        """Whether any span has been taken in."""
+        ...
+
+    def done(self, given: Input) -> bool:
+        """Whether all spans are judged."""
+        ...
+
+    def found(self) -> int:
+        """How often a rule was violated."""
+        ...
+
+
+def measure(judge: Judge, given: Input, broker: Process, address: str) -> Result:
+    """From the first span taken in to the last one judged.
+
+    While there is input to read, the judge is not disturbed: how far it is, Kafka says.
+    """
+    meter = _begin(judge, broker)
+    finish(judge, given, address)
+    return replace(meter.end(given.spans), found=judge.found())
+
+
+def finish(judge: Judge, given: Input, address: str) -> None:
+    """Wait until all is judged."""
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    until(
+        f"{judge.group} has read {given.topic}",
+        lambda: all_read(client, judge.group, given.topic) or None,
+        _PATIENCE,
+    )
+    _end(judge, given)
+
+
+def _begin(judge: Judge, broker: Process) -> Meter:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        meter = Meter.begin(judge.processes, broker)
+        if judge.begun():
+            return meter
+        time.sleep(_LOOK)
+    raise AssertionError(f"{judge.group} took nothing in for {_PATIENCE:.0f} s")
+
+
+def _end(judge: Judge, given: Input) -> None:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        asked = time.monotonic()
+        if judge.done(given):
+            return
+        time.sleep(max(0.1, _SHARE * (time.monotonic() - asked)))
+    raise AssertionError(f"{judge.group} did not judge all of {given.topic} in {_PATIENCE:.0f} s")
+
+
+def all_read(client: AdminClient, group: str, topic: str) -> bool:
+    """Whether a group has committed the ends of a topic."""
+    numbers = client.list_topics(topic).topics[topic].partitions
+    partitions = [TopicPartition(topic, number) for number in numbers]
+    asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)])
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    ends = client.list_offsets({each: latest for each in partitions})
+    committed = {each.partition: each.offset for each in asked[group].result(30).topic_partitions}
+    return all([committed[each.partition] >= end.result(30).offset for each, end in ends.items()])
+
+
+def metric(address: str, name: str, label: str = "") -> float:
+    """The sum of a metric over its labels, or where it has that one; 0 while nobody answers there."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return 0
+    named = (f"{name} ", f"{name}{{")
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(named) and label in line)
