@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka import Consumer, TopicPartition
 
 from bench.process import Process
 from bench.result import Meter, Result
@@ -17,6 +15,7 @@ from tests.integration.processes import until
 
 _LOOK = 0.02  # seconds between two looks while nothing has been taken in
 _SHARE = 20  # a judge is asked for its metrics at most for this part of the time
+_ANSWER = 10.0  # seconds for an answer of the broker
 _PATIENCE = 900.0
 
 
@@ -54,10 +53,9 @@ def measure(judge: Judge, given: Input, broker: Process, address: str) -> Result
 
 def finish(judge: Judge, given: Input, address: str) -> None:
     """Wait until all is judged."""
-    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
     until(
         f"{judge.group} has read {given.topic}",
-        lambda: all_read(client, judge.group, given.topic) or None,
+        lambda: all_read(address, judge.group, given.topic) or None,
         _PATIENCE,
     )
     _end(judge, given)
@@ -83,15 +81,17 @@ def _end(judge: Judge, given: Input) -> None:
     raise AssertionError(f"{judge.group} did not judge all of {given.topic} in {_PATIENCE:.0f} s")
 
 
-def all_read(client: AdminClient, group: str, topic: str) -> bool:
+def all_read(address: str, group: str, topic: str) -> bool:
     """Whether a group has committed the ends of a topic."""
-    numbers = client.list_topics(topic).topics[topic].partitions
-    partitions = [TopicPartition(topic, number) for number in numbers]
-    asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)])
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    ends = client.list_offsets({each: latest for each in partitions})
-    committed = {each.partition: each.offset for each in asked[group].result(30).topic_partitions}
-    return all([committed[each.partition] >= end.result(30).offset for each, end in ends.items()])
+    consumer = Consumer({"bootstrap.servers": address, "group.id": group, "enable.auto.commit": False})
+    try:
+        numbers = consumer.list_topics(topic, timeout=_ANSWER).topics[topic].partitions
+        asked = [TopicPartition(topic, number) for number in numbers]
+        committed = consumer.committed(asked, timeout=_ANSWER)
+        ends = [consumer.get_watermark_offsets(each, timeout=_ANSWER)[1] for each in asked]
+    finally:
+        consumer.close()
+    return all(each.offset >= end for each, end in zip(committed, ends, strict=True))
 
 
 def metric(address: str, name: str, label: str = "") -> float:
