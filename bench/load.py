@@ -40,11 +40,13 @@ def half(bench: Bench, case: Case, spans_per_second: float, seconds: float) -> L
     """Spans come at that rate, for so long."""
     address, topic = bench.kafka.address, "half-load"
     rounds = round(spans_per_second * seconds / made.ROUND_SPANS)
-    messages = list(made.messages(rounds * made.ROUND_SPANS, SEED, EPOCH))
-    given = Input(topic, rounds * made.ROUND_SPANS, rounds * len(made.EVEN), sum(map(len, messages)))
+    spans = rounds * made.ROUND_SPANS
+    size = sum(map(len, made.messages(spans, SEED, EPOCH)))
+    given = Input(topic, spans, rounds * len(made.EVEN), size)
     create_topic(address, topic, PARTITIONS)
     with _working(bench, replace(case, given=given)) as workers:
         until("the worker is ready", lambda: workers.ready() or None)
+        messages = made.messages(spans, SEED, EPOCH)
         with feeding(address, topic, messages, spans_per_second) as sender:
             sender.join()
         finish(workers, given, address)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
@@ -51,16 +52,15 @@ class Worker:
         self.process.send_signal(signal.SIGKILL)
         self.stop()
 
-    def stop(self) -> None:
-        """In order."""
-        self._starting.__exit__(None, None, None)
+    def stop(self, *problem: Any) -> bool | None:
+        """In order; with an exception (type, value, traceback) its log is printed too."""
+        return self._starting.__exit__(*problem or (None, None, None))
 
 
 @dataclass(frozen=True)
 class Workers:
     """A group's workers, each on a core of its own."""
 
-    betrace: Betrace
     group: str
     workers: Sequence[Worker]
 
@@ -112,13 +112,12 @@ def working(address: str, folder: Path, task: Task, *, whole: bool = False) -> I
     betrace.run("topics", "create")
     if whole:
         _keep_all(address, Topics(group).changelog)
-    workers = [Worker(betrace, own / f"worker-{core}", core) for core in range(task.cores)]
-    try:
-        yield Workers(betrace, group, workers)
-    finally:
+    with contextlib.ExitStack() as stack:
+        stack.callback(_delete_topics, address, group)
+        workers = [Worker(betrace, own / f"worker-{core}", core) for core in range(task.cores)]
         for worker in workers:
-            worker.stop()
-        _delete_topics(address, group)
+            stack.push(worker.stop)
+        yield Workers(group, workers)
 
 
 def _keep_all(address: str, topic: str) -> None:
