@@ -59,7 +59,7 @@ class Collector:
 
     def _metric(self, name: str, label: str = "") -> float:
         assert self.process.poll() is None, f"the Collector ended with {self.process.returncode}"
-        return metric(self.address, f"{_SAMPLING}_{name}", label)
+        return metric(self.address, f"{_SAMPLING}_{name}", label=label)
 
 
 @contextlib.contextmanager

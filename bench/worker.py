@@ -37,10 +37,10 @@ class Worker:
         """Traces in flight as the metrics say; 0 while it does not answer."""
         return int(self.metric("betrace_traces_in_flight"))
 
-    def metric(self, name: str) -> float:
-        """A metric's value; 0 while the worker does not answer."""
+    def metric(self, *names: str) -> float:
+        """The sum of metrics; 0 while the worker does not answer."""
         assert self.process.poll() is None, f"the worker ended with {self.process.returncode}"
-        return metric(self.address, name)
+        return metric(self.address, *names)
 
     def holds(self, traces: int) -> float:
         """Wait until that many are in flight; seconds since the start."""
@@ -87,7 +87,7 @@ class Workers:
 
     def total(self, *names: str) -> float:
         """The sum of metrics over the workers."""
-        return sum(worker.metric(name) for worker in self.workers for name in names)
+        return sum(worker.metric(*names) for worker in self.workers)
 
 
 @contextlib.contextmanager
