@@ -7,18 +7,14 @@ line of the output is a sample: seconds, resident MB, folder MB, traces in fligh
 """
 
 import argparse
-import contextlib
 import json
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from confluent_kafka import Producer
-
-from bench.flight import Flying
-from bench.spans import SPREAD, TRACE_SPANS, messages
+from bench import spans as made
+from bench.feed import feeding
+from bench.worker import Worker
 from tests.integration.processes import Betrace
 from tests.kafka import Kafka, create_topic
 
@@ -26,41 +22,15 @@ _WAIT = 600  # seconds
 _INPUTS = 4
 _EVERY = 10.0  # seconds between samples
 _TOPIC = "hold.input"
+_ENDLESS = 10**12  # spans
 
 
-def produce(address: str, traces_per_second: float, stop: threading.Event) -> None:
-    """Send messages at an even pace until told to stop."""
-    producer = Producer({"bootstrap.servers": address})
-    batch, start, sent = 100, time.monotonic(), 0  # traces that `messages` spreads over four messages
-    while not stop.is_set():
-        spans = batch * TRACE_SPANS
-        for message in messages(spans, sent, time.time_ns()):
-            producer.produce(_TOPIC, message, partition=sent % _INPUTS)
-            sent += 1
-            stop.wait(max(0.0, start + sent * batch / SPREAD / traces_per_second - time.monotonic()))
-        producer.poll(0)
-    producer.flush()
-
-
-@contextlib.contextmanager
-def producing(address: str, traces_per_second: float) -> Iterator[None]:
-    """Produce while the block runs."""
-    stop = threading.Event()
-    thread = threading.Thread(target=produce, args=(address, traces_per_second, stop))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def sample(worker: Flying, data: Path, seconds: float) -> dict[str, float]:
+def sample(worker: Worker, data: Path, seconds: float) -> dict[str, float]:
     """What the worker holds now."""
     disk = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
     return {
         "seconds": round(seconds),
-        "resident_mb": worker.memory("VmRSS"),
+        "resident_mb": worker.uses.memory("VmRSS"),
         "disk_mb": disk // 2**20,
         "traces": worker.metric("betrace_traces_in_flight"),
         "judged": worker.metric("betrace_spans_judged_total"),
@@ -81,10 +51,12 @@ def hold(kafka: Kafka, folder: Path, traces: int, minutes: float, out: Path) -> 
     betrace = Betrace(settings, folder)
     betrace.run("topics", "create")
     data = folder / "worker"
-    worker = Flying(betrace, data)
+    worker = Worker(betrace, data)
     start = time.monotonic()
     try:
-        with producing(kafka.address, traces / _WAIT), out.open("w") as lines:
+        messages = made.messages(_ENDLESS, seed=1, start_ns=time.time_ns())
+        pace = traces / _WAIT * made.TRACE_SPANS
+        with feeding(kafka.address, _TOPIC, messages, pace), out.open("w") as lines:
             while (seconds := time.monotonic() - start) < minutes * 60:
                 time.sleep(_EVERY)
                 print(json.dumps(sample(worker, data, seconds)), file=lines, flush=True)

@@ -1,80 +1,133 @@
-"""Seeded input for the benchmarks: 500-span messages in which traces of 20 spans are spread over four."""
+"""Seeded input for the benchmarks: messages of 500 spans, in which each trace is spread over four."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from bench.template import Template
+
 SERVICES = ("gateway", "checkout", "payment", "inventory", "shipping", "mail")
-NAMES = tuple(f"operation.{number}" for number in range(40))
+NAMES = tuple(f"operation.{number}" for number in range(20))
 MESSAGE_SPANS = 500
 TRACE_SPANS = 20
 SPREAD = 4
+ROUND_SPANS = MESSAGE_SPANS * SPREAD
+EVEN = (TRACE_SPANS,) * (ROUND_SPANS // TRACE_SPANS)
+MIXED = (200,) * 3 + (20,) * 34 + (3,) * 240
+LARGE = 10_000
+LARGEST_NUMBER = 10_000  # of a span's numeric attributes
+NUMBERS = ("amount", "bytes", "retries")  # attributes that are evenly spread below it
+
+_VARIETY = 50  # rounds of which each is its own; after them the first comes again under fresh trace ids
+_RESOURCE = (
+    "service.name",
+    "service.version",
+    "host.name",
+    "k8s.pod.name",
+    "k8s.namespace.name",
+    "cloud.region",
+    "os.type",
+    "telemetry.sdk.name",
+)
 
 
-def messages(spans: int, seed: int, start_ns: int) -> Iterator[bytes]:
-    """Serialised requests with that many spans in all, about 350 bytes a span."""
+class Request(NamedTuple):
+    """Some messages before they are serialised, and the ids of their traces."""
+
+    messages: list[ExportTraceServiceRequest]
+    ids: list[bytes]
+
+
+class _Made(NamedTuple):
+    service: str
+    span: Span
+
+
+def messages(spans: int, seed: int, start_ns: int, sizes: Sequence[int] = EVEN) -> Iterator[bytes]:
+    """Serialised requests with that many spans in all; `sizes` are those of the traces of each round."""
     draw = random.Random(seed)
-    batch = MESSAGE_SPANS * SPREAD // TRACE_SPANS
-    for _ in range(spans // (MESSAGE_SPANS * SPREAD)):
-        traces = [_trace(draw, start_ns) for _ in range(batch)]
-        for part in range(SPREAD):
-            share = TRACE_SPANS // SPREAD
-            yield _message(draw, [s for trace in traces for s in trace[part * share : (part + 1) * share]])
+    templates: list[Template] = []
+    for number in range(spans // sum(sizes)):
+        if number < _VARIETY:
+            made = a_round(draw, start_ns, sizes)
+            templates.append(Template([each.SerializeToString() for each in made.messages], made.ids))
+        yield from templates[number % _VARIETY].fresh(draw)
 
 
-def _trace(draw: random.Random, start_ns: int) -> list[Span]:
+def large_trace(seed: int, start_ns: int) -> Iterator[bytes]:
+    """One trace of 10,000 spans, in as many messages as it fills."""
+    draw = random.Random(seed)
+    (trace,) = _traces(draw, start_ns, (LARGE,))
+    for first in range(0, LARGE, MESSAGE_SPANS):
+        yield _message(trace[first : first + MESSAGE_SPANS]).SerializeToString()
+
+
+def a_round(draw: random.Random, start_ns: int, sizes: Sequence[int] = EVEN) -> Request:
+    """Traces of these sizes, spread over four messages."""
+    traces = _traces(draw, start_ns, sizes)
+    parts: list[list[_Made]] = [[] for _ in range(SPREAD)]
+    for number, trace in enumerate(traces):
+        for place, made in enumerate(trace):
+            parts[(number + place * SPREAD // len(trace)) % SPREAD].append(made)
+    return Request([_message(part) for part in parts], [trace[0].span.trace_id for trace in traces])
+
+
+def _traces(draw: random.Random, start_ns: int, sizes: Sequence[int]) -> list[list[_Made]]:
+    return [_trace(draw, start_ns, size) for size in sizes]
+
+
+def _trace(draw: random.Random, start_ns: int, size: int) -> list[_Made]:
+    """The names come in turn, so that a rule about one of them applies to every trace of 20 or more."""
     trace_id = draw.randbytes(16)
-    ids = [draw.randbytes(8) for _ in range(TRACE_SPANS)]
-    return [
-        _span(draw, trace_id, ids[n], ids[draw.randrange(n)] if n else b"", start_ns + n * 10**6)
-        for n in range(TRACE_SPANS)
-    ]
+    ids = [draw.randbytes(8) for _ in range(size)]
+    trace = []
+    for n in range(size):
+        parent = ids[draw.randrange(n)] if n else b""
+        span = _span(draw, NAMES[n % len(NAMES)], (trace_id, ids[n], parent), start_ns + n * 10**6)
+        trace.append(_Made(SERVICES[n % len(SERVICES)], span))
+    return trace
 
 
-def _span(draw: random.Random, trace_id: bytes, span_id: bytes, parent: bytes, start: int) -> Span:
+def _span(draw: random.Random, name: str, ids: tuple[bytes, bytes, bytes], start: int) -> Span:
+    trace_id, span_id, parent = ids
     span = Span(
         trace_id=trace_id,
         span_id=span_id,
         parent_span_id=parent,
-        name=draw.choice(NAMES),
+        name=name,
         kind=draw.choice((1, 2, 3)),  # type: ignore[arg-type]
         start_time_unix_nano=start,
         end_time_unix_nano=start + draw.randrange(10**7),
     )
     texts = {
-        "http.method": "GET",
-        "http.route": "/api/cart/{id}",
-        "customer.tier": "gold",
-        "order_id": f"{draw.random()}",
+        "http.method": draw.choice(("GET", "POST")),
+        "http.route": f"/api/v1/customers/{{customer}}/carts/{{cart}}/{name}",
+        "customer.tier": draw.choice(("gold", "silver", "basic")),
+        "order_id": f"order-{draw.getrandbits(64):016x}",
     }
     for key, text in texts.items():
         span.attributes.add(key=key).value.string_value = text
-    for key in ("http.status_code", "amount", "retries", "bytes"):
-        span.attributes.add(key=key).value.int_value = draw.randrange(1000)
+    for key in NUMBERS:
+        span.attributes.add(key=key).value.int_value = draw.randrange(LARGEST_NUMBER)
+    span.attributes.add(key="http.status_code").value.int_value = draw.choice((200, 201, 404, 500))
     span.attributes.add(key="cached").value.bool_value = draw.random() < 0.5
     span.attributes.add(key="ratio").value.double_value = draw.random()
     return span
 
 
-def _message(draw: random.Random, spans: list[Span]) -> bytes:
+def _message(made: Sequence[_Made]) -> ExportTraceServiceRequest:
     request = ExportTraceServiceRequest()
-    draw.shuffle(spans)
-    share = len(spans) // len(SERVICES) + 1
-    for number, service in enumerate(SERVICES):
-        resource_spans = request.resource_spans.add()
-        for key in (
-            "service.name",
-            "host.name",
-            "k8s.pod.name",
-            "k8s.namespace.name",
-            "cloud.region",
-            "os.type",
-        ):
-            resource_spans.resource.attributes.add(key=key).value.string_value = f"{service}-{key}"
-        resource_spans.resource.attributes[0].value.string_value = service
-        scope_spans = resource_spans.scope_spans.add()
-        scope_spans.scope.name = "io.opentelemetry.instrumentation"
-        scope_spans.spans.extend(spans[number * share : (number + 1) * share])
-    return request.SerializeToString()
+    for service in SERVICES:
+        spans = [each.span for each in made if each.service == service]
+        if spans:
+            of = request.resource_spans.add()
+            for key in _RESOURCE:
+                text = service if key == "service.name" else f"{service}-{key}"
+                of.resource.attributes.add(key=key).value.string_value = text
+            scope = of.scope_spans.add()
+            scope.scope.name = "io.opentelemetry.instrumentation"
+            scope.spans.extend(spans)
+    return request

@@ -1,169 +1,134 @@
-"""Spans per CPU second of one worker on one core, from OTLP bytes on Kafka to durable verdicts.
+"""BeTrace's workers as processes on a real Kafka: what one is seen to do, and some that judge an input."""
 
-    python -m bench.worker --brokers localhost:9092 [--spans 1000000] [--rules 10] [--runs 3] [--profile]
-
-All input is in Kafka before a worker starts. CPU seconds are the worker's, from the first partition that it
-owns to the last span judged; changelog, commits and publishing are on. The last line is JSON.
-"""
-
-import argparse
-import asyncio
-import cProfile
-import json
-import os
-import platform
-import pstats
-import resource
-import statistics
-import tempfile
+import contextlib
+import signal
+import subprocess
 import time
 import uuid
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
-from bench.spans import NAMES, messages
-from dsl.compile import RuleSet, compile_rules
-from dsl.files import load
-from streams import admin
-from streams.activity import Version
-from streams.config import Config, InputTopic, Kafka, Windows
-from streams.judge import Rules
-from streams.worker import Worker
-
-PARTITIONS = 4
-PATIENCE = 300.0
+from bench.measure import metric
+from bench.process import Process, on_cores
+from bench.rules import write_rules
+from bench.task import Task
+from bench.topic import Input
+from streams.topics import Topics
+from tests.integration.processes import Api, Betrace, free_port, until
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One run."""
+class Worker:
+    """One worker process, seen through its metrics and /proc; on one core if one is given."""
 
-    spans: int
-    cpu: float
-    wall: float
-    memory: int
+    def __init__(self, betrace: Betrace, folder: Path, core: int | None = None) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._starting = betrace.start("worker", METRICS_LISTEN=self.address, WORKER_DATA_DIR=str(folder))
+        self.started = time.monotonic()
+        with contextlib.nullcontext() if core is None else on_cores({core}):
+            self.process: subprocess.Popen[bytes] = self._starting.__enter__()
+        self.uses = Process(self.process.pid)
+
+    def traces(self) -> int:
+        """Traces in flight as the metrics say; 0 while it does not answer."""
+        return int(self.metric("betrace_traces_in_flight"))
+
+    def metric(self, *names: str) -> float:
+        """The sum of metrics; 0 while the worker does not answer."""
+        assert self.process.poll() is None, f"the worker ended with {self.process.returncode}"
+        return metric(self.address, *names)
+
+    def holds(self, traces: int) -> float:
+        """Wait until that many are in flight; seconds since the start."""
+        until(f"{traces} traces are in flight", lambda: self.traces() >= traces or None, patience=600)
+        return time.monotonic() - self.started
+
+    def kill(self) -> None:
+        """By kill -9."""
+        self.process.send_signal(signal.SIGKILL)
+        self.stop()
+
+    def stop(self, *problem: Any) -> bool | None:
+        """In order; with an exception (type, value, traceback) its log is printed too."""
+        return self._starting.__exit__(*problem or (None, None, None))
+
+
+@dataclass(frozen=True)
+class Workers:
+    """A group's workers, each on a core of its own."""
+
+    group: str
+    workers: Sequence[Worker]
 
     @property
-    def rate(self) -> float:
-        """Spans per CPU second."""
-        return self.spans / self.cpu
+    def processes(self) -> Sequence[Process]:
+        """What they use."""
+        return [worker.uses for worker in self.workers]
+
+    def ready(self) -> bool:
+        """Whether all judge what comes."""
+        return all(Api(f"http://{worker.address}").ready() for worker in self.workers)
+
+    def begun(self) -> bool:
+        """Whether any of them has taken in a span."""
+        return any([worker.metric("betrace_spans_received_total") for worker in self.workers])
+
+    def done(self, given: Input) -> bool:
+        """Whether all spans of an input are judged, or known as copies."""
+        return self.total("betrace_spans_judged_total", "betrace_duplicate_spans_total") >= given.spans
+
+    def found(self) -> int:
+        """Violations."""
+        return int(self.total("betrace_violations_total"))
+
+    def total(self, *names: str) -> float:
+        """The sum of metrics over the workers."""
+        return sum(worker.metric(*names) for worker in self.workers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fixed:
-    """Rules that never change."""
+@contextlib.contextmanager
+def working(address: str, folder: Path, task: Task, *, whole: bool = False) -> Iterator[Workers]:
+    """A new group with a worker a core; its topics go when the block ends.
 
-    judged_by: RuleSet
-    ready: bool = True
-
-    def in_force(self) -> Rules:
-        return Rules(self.judged_by, 0)
-
-    def in_force_at(self, _offset: int) -> list[Version]:
-        return [Version(rule.id, rule.version) for rule in self.judged_by.rules]
-
-
-def rules(count: int) -> RuleSet:
-    """Rules that each look at one attribute of the spans of one name, which every trace is likely to have."""
-    conditions = [f'"{NAMES[n % len(NAMES)]}".where(amount > {985 + n % 10})' for n in range(count)]
-    texts = [f"  - {{id: rule-{n}, condition: {json.dumps(c)}}}" for n, c in enumerate(conditions)]
-    loaded = load([("bench.yaml", "rules:\n" + "\n".join(texts) if texts else "rules: []")])
-    assert not loaded.diagnostics, loaded.diagnostics
-    return compile_rules(loaded.rules)
-
-
-def produce(brokers: str, topic: str, spans: int) -> int:
-    """Fill a new topic; the bytes sent."""
-    client = AdminClient({"bootstrap.servers": brokers})
-    client.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result()
-    producer = Producer({"bootstrap.servers": brokers, "queue.buffering.max.kbytes": 2**20})
-    total = 0
-    for number, message in enumerate(messages(spans, 1, time.time_ns())):
-        producer.produce(topic, message, partition=number % PARTITIONS)
-        producer.poll(0)
-        total += len(message)
-    producer.flush()
-    return total
-
-
-async def measure(brokers: str, topic: str, spans: int, judged_by: RuleSet, profile: bool) -> Result:
-    """Run one worker over the whole topic."""
+    With `whole` its changelog is not compacted, and all that was ever written can be read and weighed.
+    """
     group = f"bench-{uuid.uuid4().hex[:8]}"
-    kafka = Kafka(
-        (brokers,),
-        input_topics=(InputTopic(topic),),
-        group=group,
-        partitions=PARTITIONS,
-        replication_factor=1,
-    )
-    windows = Windows(root_grace=1, late_window=5, late_grace=1)
-    with tempfile.TemporaryDirectory() as folder:
-        config = Config(kafka, windows, data_dir=Path(folder))
-        admin.create(config)
-        worker = Worker(config, _Fixed(judged_by), time.time_ns)
-        stop = asyncio.Event()
-        watching = asyncio.create_task(_watch(worker, spans, stop, profile))
-        await worker.run(stop)
-        return await watching
+    own = folder / group
+    own.mkdir()
+    settings = {
+        "KAFKA_BROKERS": address,
+        "KAFKA_GROUP": group,
+        "KAFKA_INPUT_TOPICS": task.topic,
+        "KAFKA_REPLICATION_FACTOR": "1",
+        "RULES_FILES": str(write_rules(task.rules, own / "rules.yaml")),
+        "TRACE_MAX_WAIT": f"{task.wait}s",
+        "TRACE_ROOT_GRACE": f"{task.wait}s",
+    }
+    betrace = Betrace(settings, own)
+    betrace.run("topics", "create")
+    if whole:
+        _keep_all(address, Topics(group).changelog)
+    with contextlib.ExitStack() as stack:
+        stack.callback(_delete_topics, address, group)
+        workers = [Worker(betrace, own / f"worker-{core}", core) for core in range(task.cores)]
+        for worker in workers:
+            stack.push(worker.stop)
+        yield Workers(group, workers)
 
 
-async def _watch(worker: Worker, spans: int, stop: asyncio.Event, profile: bool) -> Result:
-    end = time.monotonic() + PATIENCE
-    profiler = cProfile.Profile()
-    while not worker.owned:
-        await asyncio.sleep(0.01)
-    cpu, wall = time.process_time(), time.monotonic()
-    if profile:
-        profiler.enable()
-    while (judged := _judged(worker)) < spans and time.monotonic() < end:
-        await asyncio.sleep(0.1)
-    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    if profile:
-        profiler.disable()
-        pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
-    stop.set()
-    assert judged == spans, f"{judged} of {spans} spans were judged in {PATIENCE:.0f} s"
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return Result(spans, cpu, wall, memory)
+def _keep_all(address: str, topic: str) -> None:
+    lag = ConfigEntry("min.compaction.lag.ms", str(2**40), incremental_operation=AlterConfigOpType.SET)
+    client = AdminClient({"bootstrap.servers": address})  # must outlive its futures
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[lag])
+    client.incremental_alter_configs([resource])[resource].result(30)
 
 
-def _judged(worker: Worker) -> int:
-    return sum(owned.partition.state.totals.judged for owned in worker.owned.values())
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--brokers", default="localhost:9092")
-    parser.add_argument("--spans", type=int, default=1_000_000)
-    parser.add_argument("--rules", type=int, default=10)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument(
-        "--profile", action="store_true", help="also print where the time goes (slows it down)"
-    )
-    options = parser.parse_args()
-
-    topic = f"bench-input-{uuid.uuid4().hex[:8]}"
-    size = produce(options.brokers, topic, options.spans)
-    os.sched_setaffinity(0, {0})
-    judged_by = rules(options.rules)
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; the worker on one"
-    )
-    print(f"{options.spans:,} spans of {size / options.spans:.0f} bytes, 500 a message, traces of 20")
-    print(f"{options.rules} rules")
-    results = []
-    for _ in range(options.runs):
-        result = asyncio.run(measure(options.brokers, topic, options.spans, judged_by, options.profile))
-        results.append(result)
-        figures = f"{result.rate:10,.0f} spans per CPU second  {result.cpu:6.1f} s CPU"
-        print(f"{figures}  {result.wall:6.1f} s  {result.memory:,} MB")
-    rate = statistics.median(result.rate for result in results)
-    print(json.dumps({"spans_per_second": round(rate), "rules": options.rules, "runs": options.runs}))
-
-
-if __name__ == "__main__":
-    main()
+def _delete_topics(address: str, group: str) -> None:
+    """What a run wrote is as large as its input."""
+    client = AdminClient({"bootstrap.servers": address})  # must outlive its futures
+    for deleted in client.delete_topics(sorted(Topics(group).all)).values():
+        deleted.result(30)

@@ -91,6 +91,12 @@ class Kafka:
                 raise RuntimeError(f"Kafka did not start: {(self.folder / 'kafka.log').read_text()[-2000:]}")
         return self
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self, *, kill: bool = False) -> None:
         """Stop it, in order or by kill -9."""
         if self._process is not None:
