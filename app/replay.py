@@ -19,6 +19,7 @@ from streams.config import Config, Encoding, Kafka
 from streams.otlp import WireError
 from streams.ranges import Range, Ranges, time_of
 from streams.reading import pieces, read
+from streams.redaction import DEFAULT, Redaction
 from streams.split import joined
 from streams.topics import Topics
 from streams.violation import records
@@ -125,12 +126,13 @@ class Publication:
     form: Form
     now: Callable[[], int]
     kept: IO[bytes]
+    redaction: Redaction = DEFAULT
     _ids: set[bytes] = field(default_factory=set)
 
     def verdict(self, trace: Trace, verdict: Verdict) -> None:
         """Tell one, and keep its violations."""
         reason = "root" if trace.complete else "timeout"
-        for found in records(trace, verdict, reason, self.now()):
+        for found in records(trace, verdict, reason, self.now(), self.redaction):
             raw = bytes.fromhex(found.id)
             self._ids.add(raw)
             self.kept.write(_HEADER.pack(raw, len(found.value)) + found.value)

@@ -90,7 +90,8 @@ _SPAN = object_of(
         "startTime": TEXT,
         "durationMs": {"type": "number"},
         "attributes": {"type": "object"},
-    }
+    },
+    {"redactedKeys": list_of(TEXT)},
 )
 _DIAGNOSTIC = object_of(
     {
