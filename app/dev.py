@@ -82,9 +82,7 @@ def _embedded(settings: Settings, broker: EmbeddedBroker, folder: Path) -> Confi
         embedded=True,
     )
     names = Topics(kafka.group)
-    broker.touch(
-        _INPUT, names.spans, names.changelog, names.rules, names.violations, names.activity, names.dead_letter
-    )
+    broker.touch(_INPUT, *sorted(names.all))
     limits = replace(config.limits, block_bytes=BLOCK_BYTES)
     return replace(config, kafka=kafka, windows=_WINDOWS, limits=limits, data_dir=folder)
 

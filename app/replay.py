@@ -16,6 +16,7 @@ from app.traces import Progress
 from dsl.trace import Trace
 from dsl.verdict import Verdict
 from streams.config import Config, Encoding, Kafka
+from streams.evidence import records as evidence_of
 from streams.otlp import WireError
 from streams.ranges import Range, Ranges, time_of
 from streams.reading import pieces, read
@@ -127,6 +128,7 @@ class Publication:
     now: Callable[[], int]
     kept: IO[bytes]
     redaction: Redaction = DEFAULT
+    evidence: bool = True
     _ids: set[bytes] = field(default_factory=set)
 
     def verdict(self, trace: Trace, verdict: Verdict) -> None:
@@ -144,7 +146,8 @@ class Publication:
 
     def publish(self, kafka: Kafka, reader: Ranges) -> "Published":
         """Send those that the violations topic does not hold; one that it holds stays as it is."""
-        topic = Topics(kafka.group).violations
+        names = Topics(kafka.group)
+        topic = names.violations
         known = self._known(reader, topic)
         sent = 0
         with Sending(kafka) as sending:
@@ -152,6 +155,8 @@ class Publication:
                 if raw not in known:
                     known.add(raw)
                     sending.send(topic, value, key=raw.hex().encode())
+                    for trace_id, request in evidence_of([value], replayed=True) if self.evidence else ():
+                        sending.send(names.evidence, request, key=trace_id.encode())
                     sent += 1
         return Published(sent, len(self._ids) - sent)
 

@@ -55,7 +55,7 @@ def replay(
     kafka, redaction = config.kafka, Redaction(config.redaction)
     shape: Form = AsJson(click.echo, redaction) if form == "json" else AsText(click.echo, redaction)
     with told(), Ranges(kafka, "replay") as reader, SpooledTemporaryFile(_SPOOLED) as kept:
-        publication = Publication(shape, clock.now, kept, redaction) if publish else None
+        publication = Publication(shape, clock.now, kept, redaction, config.evidence) if publish else None
         traces = _traces(settings, reader, start, end, offsets)
         code = check(_rules(settings, rules), traces, publication or shape, every=every)
         for error in traces.errors:

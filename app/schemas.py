@@ -158,6 +158,7 @@ SCHEMAS: Json = {
             "rootName": or_null(TEXT),
             "service": TEXT,
             "spans": list_of(ref("EvidenceSpan")),
+            "parentSpanId": or_null(TEXT),
             "spanTotal": _NUMBER,
             "missing": list_of(TEXT),
             "complete": _FLAG,

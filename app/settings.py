@@ -195,6 +195,10 @@ class ApiSettings(_Group):
     index: Path | None = Field(None, description="file of the violation index; in worker.data_dir by default")
 
 
+class EvidenceSettings(_Group):
+    enabled: bool = Field(True, description="violations also go to the topic of evidence, as spans")
+
+
 class MetricsSettings(_Group):
     listen: Address = Field(
         "127.0.0.1:9464", description="where a worker shows /metrics, /healthz and /readyz"
@@ -264,6 +268,7 @@ class Settings(_Group):
     violations: ViolationsSettings = ViolationsSettings()
     api: ApiSettings = ApiSettings()
     metrics: MetricsSettings = MetricsSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     redaction: RedactionSettings = RedactionSettings()
     log: LogSettings = LogSettings()
 
@@ -359,6 +364,7 @@ class Settings(_Group):
             DeadLetters(self.dead_letter.max_share, self.dead_letter.window, self.dead_letter.min_records),
             worker.watchdog,
             self.redaction.policy(),
+            self.evidence.enabled,
         )
 
     def _kafka(self) -> Kafka:

@@ -124,3 +124,4 @@ class Config:
     dead_letters: DeadLetters = DeadLetters()
     watchdog: float = 60.0  # seconds for which a worker may be stuck; 0 for ever
     redaction: Policy = Policy()
+    evidence: bool = True  # whether violations also become spans

@@ -53,6 +53,7 @@ DETECTION_DELAY = Histogram(
 )
 
 
+EVIDENCE = Counter("betrace_evidence_spans", "Spans written to the topic of evidence", ["kind"])
 REDACTED = Counter(
     "betrace_redactions", "Values hidden on their way out, by what they were", ["kind", "strategy"]
 )

@@ -51,6 +51,7 @@ def violation_json(
         **_trace(trace, redaction),
         "service": redaction.name(first.service if first else ""),
         "spans": [_evidence(evidence, redaction) for evidence in violation.evidence],
+        "parentSpanId": _anchor(first, trace),
         "spanTotal": violation.span_total,
         "missing": list(violation.missing),
         "complete": verdict.complete,
@@ -66,6 +67,12 @@ def timestamp(ns: int) -> str:
     """RFC 3339 in UTC with nanoseconds."""
     seconds, rest = divmod(ns, 10**9)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def _anchor(first: Span | None, trace: Trace) -> str | None:
+    """The span that a violation hangs on: its first evidence, else the root, else the first of the trace."""
+    span = first or min(trace.spans, key=lambda each: (each.start, each.span_id), default=None)
+    return span.span_id.hex() if span else None
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -257,7 +257,9 @@ class Worker:
             group.clear()
             raise Revoked
         names = Topics(self.config.kafka.group)
-        publisher = Publisher(self._producer, self._lease, names, self.crash, self._fail, self.now)
+        publisher = Publisher(
+            self._producer, self._lease, names, self.crash, self._fail, self.now, self.config.evidence
+        )
         publisher.start()
         owned = self.owned[number] = Owned(store, partition, publisher)
         return owned
