@@ -13,7 +13,8 @@ from streams.detectors import KINDS, find, kind_of_key
 
 MAX_TEXT = 2048  # characters of a text value or message
 _MARGIN = 4096  # characters looked at beyond, as what begins before the cut may end after it
-_KEYS = 10_000  # whose rule is remembered
+_KEYS = 10_000  # whose rule is remembered, and names
+_SHORT = 100  # characters of a name that is remembered
 _NUMBER = 10**8  # a number from here on may be one of a card
 
 
@@ -42,6 +43,7 @@ class Redaction:
         self._how: dict[str, str] = {str(kind): how for kind, how in self._policy.detectors.items()}
         self._kinds = frozenset(k for k in KINDS if self._how.get(k, "keep") != "keep")
         self._of_key: dict[str, _Rule | None] = {}
+        self._names: dict[str, str] = {}
 
     def leaving(self, key: str, value: Any) -> Any:
         """A value on its way out, by its key: redacted, text cut to a bound, bytes in hex; perhaps `REMOVED`.
@@ -69,9 +71,15 @@ class Redaction:
         return {key: value for key, value in left.items() if value is not REMOVED}, removed
 
     def name(self, text: str) -> str:
-        """The name of a span or a service, which has no key."""
+        """The name of a span or a service: it has no key, and there are few, so they are remembered."""
+        known = self._names.get(text)
+        if known is not None:
+            return known
         left = self.leaving("", text)
-        return left if isinstance(left, str) else "[REDACTED]"
+        made = left if isinstance(left, str) else "[REDACTED]"
+        if len(self._names) < _KEYS and len(text) <= _SHORT:
+            self._names[text] = made
+        return made
 
     def said(self, parts: Said) -> str:
         """A sentence: its words as they are, the values in it as they leave."""
