@@ -24,6 +24,7 @@ from app.rules_api import ROUTES as RULE_ROUTES
 from app.security import Access
 from app.trials import Trials
 from app.violations_api import ROUTES as VIOLATION_ROUTES
+from streams.redaction import DEFAULT, Redaction
 
 _ERRORS: dict[Any, Any] = {
     Problem: on_problem,
@@ -46,6 +47,7 @@ class Parts:
     access: Access = field(default_factory=Access)
     group: str = "betrace"  # prefix of BeTrace's topics
     as_of: Callable[[], int | None] = lambda: None  # when the index last had all (Unix ns)
+    redaction: Redaction = DEFAULT
 
     def stale(self) -> str | None:
         """How old reads may be, and why; None when they are current."""
@@ -74,16 +76,16 @@ def application(parts: Parts) -> Starlette:
     app.state.index, app.state.rules = parts.index, parts.rules
     app.state.waiting, app.state.now, app.state.group = parts.waiting, parts.now, parts.group
     app.state.streams = 0  # that are open
-    app.state.trials = Trials()
+    app.state.trials, app.state.redaction = Trials(), parts.redaction
     app.state.writers, app.state.followers = CapacityLimiter(_WRITERS), CapacityLimiter(_FOLLOWERS)
     return app
 
 
-def worker_application(waiting: Callable[[], str | None]) -> Starlette:
+def worker_application(waiting: Callable[[], str | None], redaction: Redaction = DEFAULT) -> Starlette:
     """What a worker shows of itself."""
     routes = [Route("/healthz", healthy), Route("/readyz", ready), Route("/metrics", metrics)]
     app = Starlette(routes=routes, exception_handlers=_ERRORS)
-    app.state.waiting = waiting
+    app.state.waiting, app.state.redaction = waiting, redaction
     return app
 
 

@@ -9,7 +9,7 @@ from app.traces import Progress
 from dsl.compile import RuleSet
 from dsl.trace import Trace
 from dsl.verdict import Verdict, Violation
-from streams.violation import leaving
+from streams.redaction import DEFAULT, Redaction
 
 Echo = Callable[[str], None]
 
@@ -78,11 +78,12 @@ class AsJson:
     """For machines: one object, with one entry a violation, else one a rule and trace."""
 
     echo: Echo
+    redaction: Redaction = DEFAULT
     begun: bool = False
 
     def verdict(self, trace: Trace, verdict: Verdict) -> None:
         """Tell one."""
-        for entry in _entries(trace, verdict):
+        for entry in _entries(trace, verdict, self.redaction):
             self.echo(("," if self.begun else '{"verdicts": [') + "\n " + json.dumps(entry))
             self.begun = True
 
@@ -93,25 +94,26 @@ class AsJson:
         self.echo(f"{head}, {json.dumps(numbers)[1:]}")
 
 
-def _entries(trace: Trace, verdict: Verdict) -> Iterator[dict[str, Any]]:
+def _entries(trace: Trace, verdict: Verdict, redaction: Redaction) -> Iterator[dict[str, Any]]:
     common = {
         "ruleId": verdict.rule.id,
         "traceId": trace.trace_id.hex(),
         "verdict": verdict.outcome,
-        "reason": verdict.reason,
+        "reason": verdict.reason and redaction.text(verdict.reason),
         "complete": verdict.complete,
         "truncated": verdict.truncated,
         "mode": verdict.rule.mode,
     }
     for violation in verdict.violations:
         spans = [
-            {"spanId": e.span.span_id.hex(), "name": e.span.name, "role": e.role} for e in violation.evidence
+            {"spanId": e.span.span_id.hex(), "name": redaction.name(e.span.name), "role": e.role}
+            for e in violation.evidence
         ]
         yield {
             "id": violation.id,
             **common,
             "clause": violation.clause,
-            "message": leaving("message", violation.message),
+            "message": redaction.said(violation.said),
             "spans": spans,
             "missing": list(violation.missing),
         }
@@ -124,14 +126,15 @@ class AsText:
     """For people."""
 
     echo: Echo
+    redaction: Redaction = DEFAULT
 
     def verdict(self, trace: Trace, verdict: Verdict) -> None:
         """Tell one."""
         for violation in verdict.violations:
-            for line in _violation_lines(trace, verdict, violation):
+            for line in _violation_lines(trace, verdict, violation, self.redaction):
                 self.echo(line)
         if not verdict.violations:
-            reason = f": {verdict.reason}" if verdict.reason else ""
+            reason = f": {self.redaction.text(verdict.reason)}" if verdict.reason else ""
             self.echo(f"{verdict.outcome} {verdict.rule.id}{reason}\n  trace {trace.trace_id.hex()}\n")
 
     def end(self, totals: Totals, errors: list[str]) -> None:
@@ -141,17 +144,20 @@ class AsText:
         self.echo(f"{totals.traces:,} traces, {totals.spans:,} spans: {totals.violations:,} violations{more}")
 
 
-def _violation_lines(trace: Trace, verdict: Verdict, violation: Violation) -> Iterator[str]:
+def _violation_lines(
+    trace: Trace, verdict: Verdict, violation: Violation, redaction: Redaction
+) -> Iterator[str]:
     rule = verdict.rule
     shadow = " (shadow)" if rule.mode == "shadow" else ""
-    yield f"{rule.severity} {rule.id}{shadow}: {leaving('message', violation.message)}"
+    yield f"{rule.severity} {rule.id}{shadow}: {redaction.said(violation.said)}"
     whole = "" if verdict.complete else ", incomplete"
     yield f"  trace {trace.trace_id.hex()} ({len(trace.spans)} spans{whole})"
     for evidence in violation.evidence:
         span = evidence.span
         start = (span.start - trace.start) / 1e6
-        service = f"{span.service} " if span.service else ""
-        yield f"  {evidence.role:<8} {service}{span.name}  at {start:.1f} ms for {span.duration / 1e6:.1f} ms"
+        service = f"{redaction.name(span.service)} " if span.service else ""
+        lasted = f"at {start:.1f} ms for {span.duration / 1e6:.1f} ms"
+        yield f"  {evidence.role:<8} {service}{redaction.name(span.name)}  {lasted}"
     if violation.span_total > len(violation.evidence):
         yield f"  and {violation.span_total - len(violation.evidence)} more spans"
     if violation.missing:

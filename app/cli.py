@@ -166,6 +166,24 @@ def config(config_file: Path | None, docs: bool) -> None:
         click.echo(f"{source.key:<28} {source.value:<32} {source.origin}")
 
 
+@cli.command()
+@click.argument("values", nargs=-1, metavar="[VALUE]...")
+@click.pass_obj
+def decrypt(config_file: Path | None, values: tuple[str, ...]) -> None:
+    """Open values that redaction has encrypted, by redaction.key_file; else those of standard input."""
+    from streams.disguise import NotEncrypted
+    from streams.disguise import decrypt as opened
+
+    key = _settings(config_file).config().redaction.key
+    if not key:
+        raise UserError("redaction.key_file is needed: the key that the values were encrypted by")
+    for value in values or sys.stdin.read().split():
+        try:
+            click.echo(opened(value, key))
+        except NotEncrypted as problem:
+            raise UserError(f"{value[:40]}: {problem}") from None
+
+
 for command in (*COMMANDS, rules, dead_letters, replay):
     cli.add_command(command)
 cli.add_command(clock)

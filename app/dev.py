@@ -28,6 +28,7 @@ from streams.config import Config, InputTopic, Windows
 from streams.embedded import BLOCK_BYTES, PARTITIONS, UNREAD_BYTES, EmbeddedBroker
 from streams.kafka import client_settings
 from streams.otlp import WireError
+from streams.redaction import Redaction
 from streams.topics import Topics
 from streams.trace_files import Problem, read
 from streams.worker import Worker
@@ -63,7 +64,7 @@ def run_dev(settings: Settings, traces: Sequence[str], rule_files: Sequence[Path
     with tempfile.TemporaryDirectory(prefix="betrace-dev-", ignore_cleanup_errors=True) as folder:
         config = _embedded(settings, broker, Path(folder))
         dev = Dev(config, rules, own, settings.api.listen)
-        until_told(lambda stop: _work(dev, listener, stop), settings.log.level)
+        until_told(lambda stop: _work(dev, listener, stop), settings.log.level, Redaction(config.redaction))
     click.echo("stopped; nothing was kept")
 
 
@@ -81,9 +82,7 @@ def _embedded(settings: Settings, broker: EmbeddedBroker, folder: Path) -> Confi
         embedded=True,
     )
     names = Topics(kafka.group)
-    broker.touch(
-        _INPUT, names.spans, names.changelog, names.rules, names.violations, names.activity, names.dead_letter
-    )
+    broker.touch(_INPUT, *sorted(names.all))
     limits = replace(config.limits, block_bytes=BLOCK_BYTES)
     return replace(config, kafka=kafka, windows=_WINDOWS, limits=limits, data_dir=folder)
 
@@ -95,7 +94,8 @@ async def _work(dev: Dev, listener: socket.socket, stop: asyncio.Event) -> None:
         REGISTRY.register(worker.health)
         waiting = lambda: worker.ready or reader.problem  # noqa: E731
         group, as_of = dev.config.kafka.group, lambda: reader.as_of
-        app = application(Parts(index, log, waiting, clock.now, group=group, as_of=as_of))
+        parts = Parts(index, log, waiting, clock.now, group=group, as_of=as_of, redaction=worker.redaction)
+        app = application(parts)
         _greet(dev)
         async with (
             beside(serve(app, listener, stop)),

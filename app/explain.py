@@ -12,6 +12,7 @@ from dsl.judge import ClauseCame, Compiled, explain, judge
 from dsl.rule import Rule
 from dsl.trace import Span, Trace
 from dsl.verdict import Verdict
+from streams.redaction import DEFAULT, Redaction
 
 WIDTH = 80
 _BAR = 24  # characters of the picture's time line
@@ -28,6 +29,7 @@ class Explained:
     clauses: tuple[ClauseCame, ...]
     traces: int
     violated: int
+    redaction: Redaction = DEFAULT
 
 
 def explained(rule: Rule, traces: Iterable[Trace], trace_id: str | None, max_steps: int) -> Explained:
@@ -54,35 +56,36 @@ def _clauses(compiled: Compiled, trace: Trace, max_steps: int) -> tuple[ClauseCa
 
 def as_text(found: Explained) -> Iterator[str]:
     """For people: 80 columns, no colour."""
-    verdict, trace = found.verdict, found.trace
-    yield f"{verdict.rule.id}: {verdict.outcome}" + (f" ({verdict.reason})" if verdict.reason else "")
+    verdict, trace, redaction = found.verdict, found.trace, found.redaction
+    reason = f" ({redaction.text(verdict.reason)})" if verdict.reason else ""
+    yield f"{verdict.rule.id}: {verdict.outcome}{reason}"
     for violation in verdict.violations[:5]:
-        yield from _wrapped(violation.message, "  ")
+        yield from _wrapped(redaction.said(violation.said), "  ")
     whole = "complete" if verdict.complete else "incomplete"
     yield f"trace {trace.trace_id.hex()}, {len(trace.spans)} spans, {whole}"
     if found.traces > 1:
         yield f"(one of {found.traces:,} traces, {found.violated:,} of them violated; another by --trace ID)"
     for clause in found.clauses:
         yield ""
-        yield from _clause(clause, trace)
+        yield from _clause(clause, found)
     yield ""
     yield from _picture(found)
 
 
-def _clause(clause: ClauseCame, trace: Trace) -> Iterator[str]:
-    names = ", ".join(f"{alias} = {_span(span, trace)}" for alias, span in clause.bound)
+def _clause(clause: ClauseCame, found: Explained) -> Iterator[str]:
+    names = ", ".join(f"{alias} = {_span(span, found)}" for alias, span in clause.bound)
     yield from _wrapped(f"{clause.kind}{f', for {names}' if names else ''}", "")
-    yield from _came(clause.came, 1)
+    yield from _came(clause.came, 1, found.redaction)
 
 
-def _came(came: Came, depth: int) -> Iterator[str]:
+def _came(came: Came, depth: int, redaction: Redaction) -> Iterator[str]:
     indent = "  " * depth
     text = came.text if not came.parts else _joint(came)
     yield from _wrapped(f"{_MARK[came.holds]}  {text}", indent, "     ")
     if came.why and not came.parts:
-        yield from _wrapped(came.why, f"{indent}       ")
+        yield from _wrapped(redaction.said(came.why), f"{indent}       ")
     for part in came.parts:
-        yield from _came(part, depth + 1)
+        yield from _came(part, depth + 1, redaction)
 
 
 def _joint(came: Came) -> str:
@@ -97,8 +100,8 @@ def _wrapped(text: str, indent: str, hanging: str = "") -> Iterator[str]:
     )
 
 
-def _span(span: Span, trace: Trace) -> str:
-    return f"{span.name} at {(span.start - trace.start) / 1e6:.1f} ms"
+def _span(span: Span, found: Explained) -> str:
+    return f"{found.redaction.name(span.name)} at {(span.start - found.trace.start) / 1e6:.1f} ms"
 
 
 def _picture(found: Explained) -> Iterator[str]:
@@ -117,7 +120,8 @@ def _picture(found: Explained) -> Iterator[str]:
     for span, depth in rows:
         parent = trace.parent(span)
         service = "" if parent is not None and parent.service == span.service else span.service
-        name = " " * depth + (f"{service}: " if service else "") + span.name
+        of = f"{found.redaction.name(service)}: " if service else ""
+        name = " " * depth + of + found.redaction.name(span.name)
         role = " " + ",".join(roles[span.span_id]) if span.span_id in roles else ""
         bar = f"|{_bar(span, trace)}|{_cut(role, 11)}"
         yield f"{_cut(name, WIDTH - _BAR - 14):<{WIDTH - _BAR - 13}}{bar}"
@@ -164,20 +168,20 @@ def _tree(trace: Trace) -> Iterator[tuple[Span, int]]:
 
 def as_json(found: Explained) -> dict[str, Any]:
     """For machines."""
-    trace, verdict, roles = found.trace, found.verdict, _roles(found)
+    trace, verdict, roles, redaction = found.trace, found.verdict, _roles(found), found.redaction
     return {
         "ruleId": verdict.rule.id,
         "traceId": trace.trace_id.hex(),
         "verdict": verdict.outcome,
-        "reason": verdict.reason,
+        "reason": verdict.reason and redaction.text(verdict.reason),
         "complete": verdict.complete,
         "truncated": verdict.truncated,
-        "messages": [violation.message for violation in verdict.violations],
+        "messages": [redaction.said(violation.said) for violation in verdict.violations],
         "clauses": [
             {
                 "clause": clause.kind,
                 "bound": {alias: span.span_id.hex() for alias, span in clause.bound},
-                "condition": _came_json(clause.came),
+                "condition": _came_json(clause.came, redaction),
             }
             for clause in found.clauses
         ],
@@ -185,8 +189,8 @@ def as_json(found: Explained) -> dict[str, Any]:
             {
                 "spanId": span.span_id.hex(),
                 "parentId": span.parent_id.hex() or None,
-                "name": span.name,
-                "service": span.service,
+                "name": redaction.name(span.name),
+                "service": redaction.name(span.service),
                 "startMs": (span.start - trace.start) / 1e6,
                 "durationMs": span.duration / 1e6,
                 "depth": depth,
@@ -197,13 +201,13 @@ def as_json(found: Explained) -> dict[str, Any]:
     }
 
 
-def _came_json(came: Came) -> dict[str, Any]:
+def _came_json(came: Came, redaction: Redaction) -> dict[str, Any]:
     return {
         "text": came.text,
         "start": came.node.start,
         "end": came.node.end,
         "holds": came.holds,
-        "why": came.why,
+        "why": redaction.said(came.why),
         "spans": [span.span_id.hex() for span in came.spans[:20]],
-        "parts": [_came_json(part) for part in came.parts],
+        "parts": [_came_json(part, redaction) for part in came.parts],
     }

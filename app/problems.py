@@ -7,6 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from streams.redaction import DEFAULT, Redaction
+
 HEADERS = {  # of every answer
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -29,17 +31,20 @@ class Problem(Exception):
         self.more = more
 
 
-def problem_response(status: int, detail: str, more: Mapping[str, object] | None = None) -> Response:
-    """A problem body; `more` are members beside the standard's."""
+def problem_response(
+    status: int, detail: str, more: Mapping[str, object] | None = None, redaction: Redaction = DEFAULT
+) -> Response:
+    """A problem body; `more` are members beside the standard's. What it quotes is redacted."""
+    detail = redaction.text(detail)
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     body |= more or {}
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
-async def on_problem(_request: Request, problem: Exception) -> Response:
+async def on_problem(request: Request, problem: Exception) -> Response:
     """Answer a `Problem`."""
     assert isinstance(problem, Problem)
-    response = problem_response(problem.status, problem.detail, problem.more)
+    response = problem_response(problem.status, problem.detail, problem.more, request.app.state.redaction)
     response.headers.update(problem.headers)
     return response
 
@@ -51,7 +56,8 @@ async def on_http(request: Request, problem: Exception) -> Response:
         404: f"there is nothing at {request.url.path}; GET / tells what there is",
         405: f"{request.method} is not offered at {request.url.path}",
     }
-    response = problem_response(problem.status_code, texts.get(problem.status_code, problem.detail))
+    detail = texts.get(problem.status_code, problem.detail)
+    response = problem_response(problem.status_code, detail, redaction=request.app.state.redaction)
     response.headers.update(problem.headers or {})
     return response
 

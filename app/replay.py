@@ -16,9 +16,11 @@ from app.traces import Progress
 from dsl.trace import Trace
 from dsl.verdict import Verdict
 from streams.config import Config, Encoding, Kafka
+from streams.evidence import records as evidence_of
 from streams.otlp import WireError
 from streams.ranges import Range, Ranges, time_of
 from streams.reading import pieces, read
+from streams.redaction import DEFAULT, Redaction
 from streams.split import joined
 from streams.topics import Topics
 from streams.violation import records
@@ -125,12 +127,14 @@ class Publication:
     form: Form
     now: Callable[[], int]
     kept: IO[bytes]
+    redaction: Redaction = DEFAULT
+    evidence: bool = True
     _ids: set[bytes] = field(default_factory=set)
 
     def verdict(self, trace: Trace, verdict: Verdict) -> None:
         """Tell one, and keep its violations."""
         reason = "root" if trace.complete else "timeout"
-        for found in records(trace, verdict, reason, self.now()):
+        for found in records(trace, verdict, reason, self.now(), self.redaction):
             raw = bytes.fromhex(found.id)
             self._ids.add(raw)
             self.kept.write(_HEADER.pack(raw, len(found.value)) + found.value)
@@ -142,7 +146,8 @@ class Publication:
 
     def publish(self, kafka: Kafka, reader: Ranges) -> "Published":
         """Send those that the violations topic does not hold; one that it holds stays as it is."""
-        topic = Topics(kafka.group).violations
+        names = Topics(kafka.group)
+        topic = names.violations
         known = self._known(reader, topic)
         sent = 0
         with Sending(kafka) as sending:
@@ -150,6 +155,8 @@ class Publication:
                 if raw not in known:
                     known.add(raw)
                     sending.send(topic, value, key=raw.hex().encode())
+                    for trace_id, request in evidence_of([value], replayed=True) if self.evidence else ():
+                        sending.send(names.evidence, request, key=trace_id.encode())
                     sent += 1
         return Published(sent, len(self._ids) - sent)
 

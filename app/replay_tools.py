@@ -46,14 +46,16 @@ def replay(
     from app.settings import load
     from app.told import told
     from streams.ranges import Ranges
+    from streams.redaction import Redaction
 
     if bool(offsets) == (start is not None or end is not None):
         raise UserError("say which range: --from 2h, --from and --to, or --offsets TOPIC/PARTITION:START-END")
     settings = load(config_file).settings
-    kafka = settings.config().kafka
-    shape: Form = AsJson(click.echo) if form == "json" else AsText(click.echo)
+    config = settings.config()
+    kafka, redaction = config.kafka, Redaction(config.redaction)
+    shape: Form = AsJson(click.echo, redaction) if form == "json" else AsText(click.echo, redaction)
     with told(), Ranges(kafka, "replay") as reader, SpooledTemporaryFile(_SPOOLED) as kept:
-        publication = Publication(shape, clock.now, kept) if publish else None
+        publication = Publication(shape, clock.now, kept, redaction, config.evidence) if publish else None
         traces = _traces(settings, reader, start, end, offsets)
         code = check(_rules(settings, rules), traces, publication or shape, every=every)
         for error in traces.errors:

@@ -145,7 +145,8 @@ async def test(request: Request) -> Response:
         if not found:
             raise Problem(404, f"there is no rule {given['ruleId']}")
         rule = found[0]
-    return await _trials(request).run(lambda: JSONResponse(tried(rule, given["trace"])))
+    redaction = request.app.state.redaction
+    return await _trials(request).run(lambda: JSONResponse(tried(rule, given["trace"], redaction)))
 
 
 async def import_rules(request: Request) -> Response:

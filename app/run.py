@@ -16,6 +16,7 @@ from app import clock
 from app.api import Parts, application, worker_application
 from app.errors import UserError
 from app.index import Index, IndexFailed
+from app.logs import log_to_stderr
 from app.reader import Reader
 from app.rule_files import read_rules
 from app.security import Access, read_tokens
@@ -28,10 +29,10 @@ from streams.admin import TopicError, check_login, small_dead_letters, verify
 from streams.config import Config
 from streams.crash import CrashPoints
 from streams.data_dir import claim, held, whose
-from streams.kafka import TALKATIVE
 from streams.membership import Broker
 from streams.offences import Offences
 from streams.reach import Unreachable
+from streams.redaction import Redaction
 from streams.rules_log import RulesLog
 from streams.threads import in_thread, unless
 from streams.tls import BadFile, server_context
@@ -48,12 +49,13 @@ _LEAVE = 9.0  # seconds in which a process that is told to stop does so in order
 def run_worker(settings: Settings) -> None:
     """Work until told to stop; UserError when it cannot start."""
     config = settings.config()
+    redaction = Redaction(config.redaction)
     rules = read_rules(config.rule_files)
     listener = bind(settings.metrics.listen)
 
     async def work(stop: asyncio.Event) -> None:
         waiting: list[Callable[[], str | None]] = [lambda: "Kafka has not answered yet"]
-        async with beside(serve(worker_application(lambda: waiting[-1]()), listener, stop)):
+        async with beside(serve(worker_application(lambda: waiting[-1](), redaction), listener, stop)):
             with told(), held(config.data_dir):
                 if not await unless(stop, asyncio.ensure_future(in_thread(lambda: prepare(config)))):
                     return
@@ -65,7 +67,7 @@ def run_worker(settings: Settings) -> None:
                     with watched(worker):
                         await worker.run(stop)
 
-    until_told(work, settings.log.level)
+    until_told(work, settings.log.level, redaction)
 
 
 def prepare(config: Config) -> None:
@@ -82,6 +84,7 @@ def run_api(settings: Settings) -> None:
     A Kafka that is away is waited for, one that refuses the login or the certificate is not.
     """
     config = settings.config()
+    redaction = Redaction(config.redaction)
     rules = read_rules(config.rule_files)
     listener = bind(settings.api.listen)
     access, tls = api_access(settings), api_tls(settings)
@@ -94,12 +97,11 @@ def run_api(settings: Settings) -> None:
             kept = settings.violations
             async with beside(forgetting(index, kept.retention, kept.max_rows)):
                 waiting = lambda: reader.problem or log.problem  # noqa: E731
-                parts = Parts(
-                    index, log, waiting, clock.now, access, config.kafka.group, lambda: reader.as_of
-                )
+                group, as_of = config.kafka.group, lambda: reader.as_of
+                parts = Parts(index, log, waiting, clock.now, access, group, as_of, redaction)
                 await serve(application(parts), listener, stop, tls)
 
-    until_told(work, settings.log.level)
+    until_told(work, settings.log.level, redaction)
 
 
 def api_access(settings: Settings) -> Access:
@@ -122,13 +124,14 @@ def api_tls(settings: Settings) -> ssl.SSLContext | None:
         raise UserError(str(problem)) from None
 
 
-def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level: str) -> None:
+def until_told(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level: str, redaction: Redaction
+) -> None:
     """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError.
 
     A second signal ends the process at once, and so does time: a worker that is killed loses nothing.
     """
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger(TALKATIVE).setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    log_to_stderr(level, redaction)
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -144,7 +147,7 @@ def until_told(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level
     except (TopicError, Unreachable) as problem:
         raise UserError(f"stopped: {problem}") from problem
     except (OSError, ValueError, LookupError) as problem:
-        raise UserError(f"stopped: {type(problem).__name__}: {problem}") from problem
+        raise UserError(redaction.text(f"stopped: {type(problem).__name__}: {problem}")) from problem
 
 
 def _stop(stop: asyncio.Event, signal_number: int) -> None:

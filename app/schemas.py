@@ -90,7 +90,8 @@ _SPAN = object_of(
         "startTime": TEXT,
         "durationMs": {"type": "number"},
         "attributes": {"type": "object"},
-    }
+    },
+    {"redactedKeys": list_of(TEXT)},
 )
 _DIAGNOSTIC = object_of(
     {
@@ -157,6 +158,7 @@ SCHEMAS: Json = {
             "rootName": or_null(TEXT),
             "service": TEXT,
             "spans": list_of(ref("EvidenceSpan")),
+            "parentSpanId": or_null(TEXT),
             "spanTotal": _NUMBER,
             "missing": list_of(TEXT),
             "complete": _FLAG,

@@ -12,7 +12,21 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import UserError
-from streams.config import Config, DeadLetters, InputTopic, Kafka, Limits, Mechanism, Protocol, Windows
+from streams.config import (
+    DETECTORS,
+    Config,
+    DeadLetters,
+    InputTopic,
+    Kafka,
+    KeyRule,
+    Limits,
+    Mechanism,
+    Policy,
+    Protocol,
+    Strategy,
+    Windows,
+)
+from streams.disguise import KEY_BYTES, KEYED
 from streams.kafka import ssl_context
 from streams.tls import BadFile
 from streams.topics import Topics
@@ -181,10 +195,60 @@ class ApiSettings(_Group):
     index: Path | None = Field(None, description="file of the violation index; in worker.data_dir by default")
 
 
+class EvidenceSettings(_Group):
+    enabled: bool = Field(True, description="violations also go to the topic of evidence, as spans")
+
+
 class MetricsSettings(_Group):
     listen: Address = Field(
         "127.0.0.1:9464", description="where a worker shows /metrics, /healthz and /readyz"
     )
+
+
+def _key_rules(value: Any) -> Any:
+    def one(item: Any) -> Any:
+        match, _, strategy = item.rpartition(":") if isinstance(item, str) else (item, "", "")
+        return {"match": match, "strategy": strategy} if isinstance(item, str) else item
+
+    listed = _list(value)
+    return [one(item) for item in listed] if isinstance(listed, list) else listed
+
+
+class _KeyRule(_Group):
+    match: str = Field(min_length=1)
+    strategy: Strategy
+
+
+class RedactionDetectors(_Group):
+    email: Strategy | None = Field("mask", description="of e-mail addresses")
+    credit_card: Strategy | None = Field("mask", description="of numbers of payment cards")
+    ssn: Strategy | None = Field(None, description="of US social security numbers")
+    phone: Strategy | None = Field("mask", description="of phone numbers")
+    iban: Strategy | None = Field("mask", description="of bank accounts")
+    ip: Strategy | None = Field("keep", description="of IP addresses")
+    name: Strategy | None = Field("keep", description="of values whose key says that they name a person")
+    address: Strategy | None = Field("keep", description="of values whose key says that people live there")
+    secret: Strategy | None = Field(None, description="of tokens, private keys, passwords")
+
+
+class RedactionSettings(_Group):
+    default: Strategy = Field("redact", description="what becomes of what a detector without its own finds")
+    keys: Annotated[list[_KeyRule], BeforeValidator(_key_rules)] = Field(
+        [], description="by attribute key, before detectors; the first wins: `*.email:hash, order.id:keep`"
+    )
+    detectors: RedactionDetectors = RedactionDetectors()
+    key_file: Path | None = Field(None, description="file of 32 bytes; hash, tokenize and encrypt need it")
+
+    def uses(self) -> set[str]:
+        """All strategies that may be used."""
+        own = [getattr(self.detectors, name) for name in RedactionDetectors.model_fields]
+        return {strategy or self.default for strategy in own} | {rule.strategy for rule in self.keys}
+
+    def policy(self) -> Policy:
+        """What the stages are told; UserError for a key file that holds no key."""
+        detectors = {name: getattr(self.detectors, name) or self.default for name in DETECTORS}
+        keys = tuple(KeyRule(rule.match, rule.strategy) for rule in self.keys)
+        return Policy(keys, detectors, _key(self.key_file) if self.key_file else b"")
 
 
 class LogSettings(_Group):
@@ -204,6 +268,8 @@ class Settings(_Group):
     violations: ViolationsSettings = ViolationsSettings()
     api: ApiSettings = ApiSettings()
     metrics: MetricsSettings = MetricsSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    redaction: RedactionSettings = RedactionSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
@@ -213,6 +279,7 @@ class Settings(_Group):
         inputs = [topic.name for topic in self.kafka.input_topics]
         own = Topics(self.kafka.group).all
         secured = self.kafka.security.protocol.endswith("SSL")
+        keyed = sorted(KEYED & self.redaction.uses())
         checks = (
             (self.trace.root_grace <= self.trace.max_wait, "trace.root_grace is longer than trace.max_wait"),
             (self.trace.tick <= self.trace.root_grace, "trace.tick is longer than trace.root_grace"),
@@ -263,6 +330,10 @@ class Settings(_Group):
                 not self.api.trust_user_header or self.api.tokens_file,
                 "api.trust_user_header names a token of api.tokens_file",
             ),
+            (
+                self.redaction.key_file or not keyed,
+                f"redaction.key_file is needed by {', '.join(keyed)}: openssl rand -out redaction.key 32",
+            ),
         )
         wrong = [text for right, text in checks if not right]
         if wrong:
@@ -292,6 +363,8 @@ class Settings(_Group):
             self.violations.retention,
             DeadLetters(self.dead_letter.max_share, self.dead_letter.window, self.dead_letter.min_records),
             worker.watchdog,
+            self.redaction.policy(),
+            self.evidence.enabled,
         )
 
     def _kafka(self) -> Kafka:
@@ -392,9 +465,11 @@ def sources(loaded: Loaded) -> list[Source]:
 def readable(key: str, value: Any) -> str:
     """A value as a person would set it."""
     if value is None:
-        return "none"
+        return "redaction.default" if key.startswith("redaction.detectors.") else "none"
     if isinstance(value, list):
         return ", ".join(readable(key, item) for item in value) or "none"
+    if isinstance(value, _KeyRule):
+        return f"{value.match}:{value.strategy}"
     if isinstance(value, _Topic):
         return f"{value.name}:{value.encoding}"
     if key.endswith("_share"):
@@ -480,6 +555,19 @@ def _secret(file: Path | None) -> str | None:
     if len(lines) != 1 or not lines[0]:
         raise UserError(f"{setting} has to hold one line, the password, and holds {len(lines)}")
     return lines[0]
+
+
+def _key(file: Path) -> bytes:
+    try:
+        key = file.read_bytes()
+    except OSError as problem:
+        raise UserError(f"redaction.key_file: {file} cannot be read: {problem.strerror}") from None
+    if len(key) != KEY_BYTES:
+        raise UserError(
+            f"redaction.key_file: {file} has to hold {KEY_BYTES} bytes and holds {len(key)}: "
+            f"openssl rand -out {file} {KEY_BYTES}"
+        )
+    return key
 
 
 def table() -> str:

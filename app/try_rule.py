@@ -17,6 +17,7 @@ from dsl.short import ShortFormError, trace_of
 from dsl.trace import Trace
 from dsl.verdict import Verdict
 from streams.otlp import WireError, request_of_value
+from streams.redaction import DEFAULT, Redaction
 from streams.split import joined, split
 
 _STEPS = 300_000  # for all traces together: about a second
@@ -63,7 +64,7 @@ def editor_json(problem: Diagnostic, text: str) -> dict[str, Any]:
     }
 
 
-def tried(rule: Rule, given: Any) -> dict[str, Any]:
+def tried(rule: Rule, given: Any, redaction: Redaction = DEFAULT) -> dict[str, Any]:
     """What `POST /api/rules/test` answers, explained of the first trace that is violated, else of the first.
 
     Problem for a trace that is none.
@@ -73,16 +74,16 @@ def tried(rule: Rule, given: Any) -> dict[str, Any]:
     steps = max(_STEPS // len(traces), 1000)
     judged = [(trace, judge(compiled, trace, steps)) for trace in traces]
     chosen, verdict = next((each for each in judged if each[1].outcome == "violated"), judged[0])
-    told = Explained(chosen, verdict, tuple(explain(compiled, chosen, _STEPS)), len(judged), 0)
-    return {"verdicts": [_verdict(*each) for each in judged[:_SHOWN]], "explain": as_json(told)}
+    told = Explained(chosen, verdict, tuple(explain(compiled, chosen, _STEPS)), len(judged), 0, redaction)
+    return {"verdicts": [_verdict(*each, redaction) for each in judged[:_SHOWN]], "explain": as_json(told)}
 
 
-def _verdict(trace: Trace, verdict: Verdict) -> dict[str, Any]:
+def _verdict(trace: Trace, verdict: Verdict, redaction: Redaction) -> dict[str, Any]:
     return {
         "ruleId": verdict.rule.id,
         "traceId": trace.trace_id.hex(),
         "verdict": verdict.outcome,
-        "reason": verdict.reason,
+        "reason": verdict.reason and redaction.text(verdict.reason),
         "complete": verdict.complete,
         "truncated": verdict.truncated,
         "clause": verdict.clause,
@@ -91,10 +92,10 @@ def _verdict(trace: Trace, verdict: Verdict) -> dict[str, Any]:
             {
                 "id": violation.id,
                 "clause": violation.clause,
-                "message": violation.message,
+                "message": redaction.said(violation.said),
                 "missing": list(violation.missing),
                 "spans": [
-                    {"spanId": e.span.span_id.hex(), "name": e.span.name, "role": e.role}
+                    {"spanId": e.span.span_id.hex(), "name": redaction.name(e.span.name), "role": e.role}
                     for e in violation.evidence
                 ],
             }

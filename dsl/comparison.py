@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsl import nodes as n
-from dsl.condition import Came, counted, holds, shown
+from dsl.condition import Came, counted, holds
 from dsl.format import formatted
 from dsl.operand import Operand, Test
 from dsl.run import Env, Run
+from dsl.said import Said, Shown, joined
 from dsl.selector import Selector, in_order
 from dsl.trace import Span
 
@@ -32,17 +33,20 @@ class Side:
         run.step(len(spans))
         return [(span, read(run, span, env)) for span in spans]
 
-    def said(self, run: Run, env: Env) -> str:
+    def said(self, run: Run, env: Env) -> Said:
         """What it came to, for people."""
         if isinstance(self.node, n.Number | n.Duration | n.Text) or self.operand.literal is not None:
-            return ""
+            return ()
         values = self.values(run, env)
         text = formatted(self.node)
+        key, unit = self.operand.key or text, self.operand.unit
         if self.of is None:
-            return f"{text} is {shown(values[0][1], self.operand.unit)}"
-        known = [shown(value, self.operand.unit) for _, value in values if value is not None]
-        several = ", ".join(known[:3]) + (f" … ({len(known)})" if len(known) > 3 else "")
-        return f"{text} is {several or 'missing' if values else 'of no span'}"
+            return f"{text} is ", Shown(key, values[0][1], unit)
+        known = [Shown(key, value, unit) for _, value in values if value is not None]
+        if not known:
+            return (f"{text} is {'missing' if values else 'of no span'}",)
+        several = joined((each,) for each in known[:3])
+        return f"{text} is ", *several, f" … ({len(known)})" if len(known) > 3 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,9 @@ class Compared:
                 yield from (span for span in (one, other) if span)
 
     def came(self, run: Run, env: Env) -> Came:
-        said = [text for side in (self.left, self.right) if (text := side.said(run, env))]
+        said = joined(text for side in (self.left, self.right) if (text := side.said(run, env)))
         found = tuple(in_order(self.spans(run, env)))
-        return Came(self.node, formatted(self.node), self._some(run, env), ", ".join(said), found)
+        return Came(self.node, formatted(self.node), self._some(run, env), said, found)
 
 
 def _value(pair: tuple[Span | None, Any]) -> Any:
@@ -146,4 +150,4 @@ class All:
         good = {span.span_id for span in those}
         others = tuple(span for span in every if span.span_id not in good)
         why = f"{len(those)} of {counted(len(every))}"
-        return Came(self.node, formatted(self.node), not others, why, others)
+        return Came(self.node, formatted(self.node), not others, (why,), others)

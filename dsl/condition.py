@@ -3,11 +3,12 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from dsl import nodes as n
 from dsl.format import formatted
 from dsl.run import MAX_COMBINATIONS, Env, Run, Search
+from dsl.said import Said
 from dsl.selector import Selector
 from dsl.trace import Span
 
@@ -19,7 +20,7 @@ class Came:
     node: n.Node
     text: str
     holds: bool | None
-    why: str = ""
+    why: Said = ()
     spans: tuple[Span, ...] = ()
     parts: tuple["Came", ...] = ()
 
@@ -91,7 +92,7 @@ class Some:
 
     def came(self, run: Run, env: Env) -> Came:
         found = tuple(self.selector.select(run, env))
-        return Came(self.node, formatted(self.node), bool(found), counted(len(found)), found)
+        return Came(self.node, formatted(self.node), bool(found), (counted(len(found)),), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class And:
         parts = []
         for (item, ways, found), names in zip(self._walk(run, env), self._naming(), strict=True):
             if found is None:
-                parts.append(Came(item.node, formatted(item.node), None, "not asked"))
+                parts.append(Came(item.node, formatted(item.node), None, ("not asked",)))
             else:
                 parts.append(item.came(run, ways[0] if names else (found or ways)[0]))
         held = all(part.holds for part in parts) and holds(self, run, env)
@@ -251,14 +252,3 @@ class Apart:
 def counted(count: int) -> str:
     """A number of spans, for people."""
     return "no span" if not count else "1 span" if count == 1 else f"{count:,} spans"
-
-
-def shown(value: Any, unit: str = "") -> str:
-    """A value, for people."""
-    if value is None:
-        return "missing"
-    if unit == "duration" and isinstance(value, int | float):
-        return f"{value / 1e6:g}ms"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else f"{value}"

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dsl.clause import Clause
-from dsl.condition import Came, holds, shown
+from dsl.condition import Came, holds
 from dsl.fields import field_of
 from dsl.format import formatted
 from dsl.rule import Rule
 from dsl.run import Deadline, Env, LimitReached, Run
+from dsl.said import Said, Shown, joined
 from dsl.selector import in_order
 from dsl.trace import Span, Trace
 from dsl.verdict import MAX_EVIDENCE, MAX_VIOLATIONS, Evidence, Verdict, Violation, violation_id
@@ -170,29 +171,29 @@ class _Judging:
         rule = self.compiled.rule
         bound = [(alias, span.span_id) for alias, span in env.items()]
         evidence = tuple(Evidence(span, role, self._attributes(span)) for role, span in spans[:MAX_EVIDENCE])
-        message = self._message(env) if rule.message else _sentence(clause, evidence, missing)
+        said = self._message(env) if rule.message else _sentence(clause, evidence, missing)
         key = violation_id(rule.id, self.run.trace.trace_id, bound)
-        return Violation(key, clause, evidence, len(spans), missing, message)
+        return Violation(key, clause, evidence, len(spans), missing, said)
 
     def _attributes(self, span: Span) -> dict[str, Any]:
         found = ((key, span.attribute(key)) for key in self.compiled.keys)
         return {key: value for key, value in found if value is not None}
 
-    def _message(self, env: Env) -> str:
+    def _message(self, env: Env) -> Said:
+        parts = PLACEHOLDER.split(self.compiled.rule.message or "")  # words and placeholders in turn
+        return tuple(self._value(part, env) if number % 2 else part for number, part in enumerate(parts))
+
+    def _value(self, placeholder: str, env: Env) -> str | Shown:
         trace = self.run.trace
-
-        def value(match: re.Match[str]) -> str:
-            if match[1] == "trace.duration":
-                return shown(trace.end - trace.start, "duration")
-            if match[1] == "trace.span_count":
-                return f"{len(trace.spans)}"
-            first, _, rest = match[1].partition(".")
-            known = field_of(rest)
-            assert known is not None, rest
-            found = known.read(env[first], trace)
-            return "?" if found is None else shown(found, known.unit)
-
-        return PLACEHOLDER.sub(value, self.compiled.rule.message or "")
+        if placeholder == "trace.duration":
+            return Shown("", trace.end - trace.start, "duration")
+        if placeholder == "trace.span_count":
+            return f"{len(trace.spans)}"
+        first, _, rest = placeholder.partition(".")
+        known = field_of(rest)
+        assert known is not None, rest
+        found = known.read(env[first], trace)
+        return "?" if found is None else Shown(known.key or rest, found, known.unit)
 
     def came(self) -> Iterator[ClauseCame]:
         """What every condition came to."""
@@ -220,19 +221,19 @@ class _Judging:
         return Verdict(rule, outcome, complete, violations, reason, truncated, run.mismatches, cut_off)
 
 
-def _sentence(clause: str, evidence: tuple[Evidence, ...], missing: tuple[str, ...]) -> str:
+def _sentence(clause: str, evidence: tuple[Evidence, ...], missing: tuple[str, ...]) -> Said:
     first = evidence[0] if evidence else None
-    what = "the trace"
+    what: Said = ("the trace",)
     if first is not None:
-        values = ", ".join(f"{key} {shown(value)}" for key, value in first.attributes.items())
-        what = first.span.name + (f" ({values})" if values else "")
+        values = joined((f"{key} ", Shown(key, value)) for key, value in first.attributes.items())
+        what = (Shown("", first.span.name), *((" (", *values, ")") if values else ()))
     if missing:
-        return f"{what} without {', '.join(missing)}"
+        return *what, f" without {', '.join(missing)}"
     if clause == "never":
         others = _names(e.span for e in evidence if e.role == "never")
-        return f"{what} with {others}" if others else f"{what} with what must never be"
-    return what if evidence else "the trace has what must not be"
+        return (*what, " with ", *others) if others else (*what, " with what must never be")
+    return what if evidence else ("the trace has what must not be",)
 
 
-def _names(spans: Iterable[Span]) -> str:
-    return ", ".join(dict.fromkeys(span.name for span in spans))
+def _names(spans: Iterable[Span]) -> Said:
+    return joined((Shown("", name),) for name in dict.fromkeys(span.name for span in spans))

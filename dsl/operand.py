@@ -32,7 +32,8 @@ Test = Callable[[Run, Any, Any], bool]
 class Operand:
     """`read` gives a value or None; with `each` the list of values of events or links.
 
-    `literal` is the value of a literal, else None; `free` tells that no alias is read.
+    `literal` is the value of a literal, else None; `free` tells that no alias is read. `key` is the attribute
+    that it reads, if it reads one alone.
     """
 
     read: Read
@@ -42,6 +43,7 @@ class Operand:
     each: bool = False
     free: bool = True
     values: tuple[str, ...] = ()
+    key: str | None = None
 
 
 def constant(value: Any, unit: Unit = "") -> Operand:
@@ -60,7 +62,7 @@ def of_span(field: Field) -> Operand:
     read = field.read
     return Operand(
         lambda run, span, env: read(span, run.trace),
-        unit=field.unit, kind=field.kind, each=field.each, values=field.values,
+        unit=field.unit, kind=field.kind, each=field.each, values=field.values, key=field.key,
     )  # fmt: skip
 
 

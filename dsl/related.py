@@ -99,4 +99,4 @@ class Related:
             for spans in (lefts, rights)
         ]
         found = tuple(in_order(self.spans(run, env)))
-        return Came(self.node, formatted(self.node), holds(self, run, env), ", ".join(said), found)
+        return Came(self.node, formatted(self.node), holds(self, run, env), (", ".join(said),), found)

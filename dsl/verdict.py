@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsl.rule import Rule
+from dsl.said import Said, plain
 from dsl.trace import Span
 
 MAX_EVIDENCE = 20
@@ -31,7 +32,12 @@ class Violation:
     evidence: tuple[Evidence, ...]
     span_total: int
     missing: tuple[str, ...]
-    message: str
+    said: Said
+
+    @property
+    def message(self) -> str:
+        """The message with all values as they are: what leaves is said through `streams.redaction`."""
+        return plain(self.said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What the stages are told: frozen values, validated where they are made (`app/settings.py`)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Encoding = Literal["otlp_proto", "otlp_json"]
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"]
@@ -74,6 +75,33 @@ class Limits:
         return max(self.memory - PROCESS_MEMORY, self.memory // 8)
 
 
+Strategy = Literal["keep", "remove", "redact", "mask", "hash", "truncate", "tokenize", "encrypt"]
+Detector = Literal["secret", "email", "iban", "credit_card", "ssn", "phone", "ip", "name", "address"]
+DETECTORS: Mapping[Detector, Strategy] = {
+    "secret": "redact", "email": "mask", "iban": "mask", "credit_card": "mask", "ssn": "redact",
+    "phone": "mask", "ip": "keep", "name": "keep", "address": "keep",
+}  # fmt: skip
+
+
+class KeyRule(NamedTuple):
+    """What becomes of the values of keys that a glob matches."""
+
+    match: str
+    strategy: Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is redacted, and how; the first of `keys` that matches wins, and detectors come after.
+
+    `key`, 32 bytes, is needed by hash, tokenize and encrypt.
+    """
+
+    keys: tuple[KeyRule, ...] = ()
+    detectors: Mapping[Detector, Strategy] = field(default_factory=lambda: dict(DETECTORS))
+    key: bytes = field(default=b"", repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
     """A worker stops when of a topic's last `window` records (or `least`) more than `max_share` are bad."""
@@ -95,3 +123,5 @@ class Config:
     violations_retention: float = 30 * 86_400.0
     dead_letters: DeadLetters = DeadLetters()
     watchdog: float = 60.0  # seconds for which a worker may be stuck; 0 for ever
+    redaction: Policy = Policy()
+    evidence: bool = True  # whether violations also become spans

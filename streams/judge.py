@@ -15,6 +15,7 @@ from dsl.verdict import Verdict
 from streams.activity import Activity, Version
 from streams.group import Reason
 from streams.health import Health
+from streams.redaction import DEFAULT, Redaction
 from streams.violation import Found, records
 
 _LIMITS: frozenset[Reason] = frozenset({"span_limit", "size_limit", "memory"})
@@ -49,6 +50,7 @@ class Judge:
     in_force_at: Callable[[int], list[Version]]
     now: Callable[[], int]
     health: Health = field(default_factory=Health)
+    redaction: Redaction = DEFAULT
     timer: Callable[[], float] = time.perf_counter
     deadline: Deadline = field(default_factory=lambda: Deadline(_TOO_LONG, time.thread_time))
     progress: int = 0  # moves on while it judges
@@ -69,7 +71,7 @@ class Judge:
             if verdict.outcome != "not_applicable" or verdict.mismatches:
                 activity.came(Version(rule.id, rule.version)).count(verdict)
             if verdict.violations:
-                violations += records(trace, verdict, reason, now)
+                violations += records(trace, verdict, reason, now, self.redaction)
             if verdict.truncated or verdict.outcome == "error":
                 undecided.add(rule.id)
         return JudgedBytes(

@@ -53,6 +53,15 @@ DETECTION_DELAY = Histogram(
 )
 
 
+EVIDENCE = Counter("betrace_evidence_spans", "Spans written to the topic of evidence", ["kind"])
+REDACTED = Counter(
+    "betrace_redactions", "Values hidden on their way out, by what they were", ["kind", "strategy"]
+)
+REDACTION_FAILED = Counter(
+    "betrace_redaction_failures", "Values that could not be redacted, and left as [REDACTED:error]"
+)
+
+
 def forget(topic: str, partition: int) -> None:
     """Show no more of a partition that is another worker's now."""
     for gauge in (CONSUMER_LAG, CLOCK_LAG):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from streams import metrics
 from streams.crash import CrashPoints
+from streams.evidence import records
 from streams.lease import Lease
 from streams.partition import Step
 from streams.producer import Producer
@@ -26,6 +27,7 @@ class Publisher:
     crash: CrashPoints
     failed: Callable[[BaseException], Awaitable[None]]
     now: Callable[[], int]
+    evidence: bool = True  # whether violations also become spans
     waiting: int = 64
     _steps: asyncio.Queue[tuple[Step, float | None, Callable[[], object]]] = field(init=False)
     _task: asyncio.Task[None] | None = None
@@ -61,12 +63,20 @@ class Publisher:
         if step.violations:
             self.crash.reach("judged-written")
             await self._send(self.topics.violations, step.violations)
+            await self._prove(step)
             metrics.PUBLISHED.labels("written").inc(len(step.violations))
             if time is not None:
                 metrics.DETECTION_DELAY.observe(max(0.0, self.now() / 1e9 - time))
             self.crash.reach("published")
         acknowledge()
         metrics.LAST_COMMIT.set(self.now() / 1e9)
+
+    async def _prove(self, step: Step) -> None:
+        """Write the violations of a step as spans: a repeat writes the same."""
+        if self.evidence:
+            spans = records(value for _, value in step.violations)
+            await self._send(self.topics.evidence, spans)
+            metrics.EVIDENCE.labels("violation").inc(len(spans))
 
     async def _send(self, topic: str, records: list[tuple[str, bytes]]) -> None:
         """Send records, and wait until all are written."""

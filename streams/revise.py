@@ -1,15 +1,18 @@
 """What becomes of violations when late spans have their trace judged again: confirmed, amended, retracted."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from streams import metrics
+from streams.disguise import ENCRYPTED
 from streams.state import Finding
 from streams.violation import Found, encoded, timestamp
 
 _TIMES = frozenset({"revision", "status", "decisionReason", "detectedAt", "updatedAt", "history"})
 _HISTORY = 20
+_ENCRYPTED = re.compile(re.escape(ENCRYPTED) + r"[0-9A-Za-z+/=]+")
 AMENDED = "late spans changed it"
 RETRACTED = "with late spans the rule holds"
 REOPENED = "late spans broke the rule again"
@@ -59,8 +62,10 @@ def _gone(before: Finding, decides: Callable[[str], bool], now: int) -> Finding:
 
 
 def _said(violation: dict[str, Any]) -> dict[str, Any]:
-    """What it says of the trace, without when it was said."""
-    return {key: value for key, value in violation.items() if key not in _TIMES}
+    """What it says of the trace, without when it was said; what is encrypted reads otherwise each time."""
+    told = {key: value for key, value in violation.items() if key not in _TIMES}
+    text = json.dumps(told)
+    return told if ENCRYPTED not in text else {"": _ENCRYPTED.sub(ENCRYPTED, text)}
 
 
 def _revision(before: dict[str, Any], after: dict[str, Any], reason: str, now: int) -> Finding:

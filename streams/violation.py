@@ -1,16 +1,14 @@
-"""The violation as it is published: JSON, and the one door through which values leave a worker."""
+"""The violation as it is published: JSON, with all values as they leave (`streams/redaction.py`)."""
 
 import json
-import math
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from dsl.rule import Rule
 from dsl.trace import Span, Trace
 from dsl.verdict import Evidence, Verdict, Violation
+from streams.redaction import DEFAULT, Redaction
 
-MAX_TEXT = 2048  # characters of a text value or message
 MAX_BYTES = 128 * 1024  # of one violation; a larger one goes without attribute values
 
 
@@ -22,29 +20,38 @@ class Found(NamedTuple):
     rule: Rule
 
 
-def records(trace: Trace, verdict: Verdict, reason: str, now: int) -> list[Found]:
+def records(
+    trace: Trace, verdict: Verdict, reason: str, now: int, redaction: Redaction = DEFAULT
+) -> list[Found]:
     """The violations of a verdict; `now` in Unix ns is when they were found."""
     return [
-        Found(v.id, encoded(violation_json(trace, verdict, v, reason, now)), verdict.rule)
+        Found(v.id, encoded(violation_json(trace, verdict, v, reason, now, redaction)), verdict.rule)
         for v in verdict.violations
     ]
 
 
 def violation_json(
-    trace: Trace, verdict: Verdict, violation: Violation, reason: str, now: int
+    trace: Trace,
+    verdict: Verdict,
+    violation: Violation,
+    reason: str,
+    now: int,
+    redaction: Redaction = DEFAULT,
 ) -> dict[str, Any]:
     """One violation, first revision."""
     at = timestamp(now)
+    first = violation.evidence[0].span if violation.evidence else trace.root
     return {
         "id": violation.id,
         "status": "open",
         "revision": 1,
         **_rule(verdict.rule),
         "clause": violation.clause,
-        "message": leaving("message", violation.message),
-        **_trace(trace),
-        "service": violation.evidence[0].span.service if violation.evidence else _root_service(trace),
-        "spans": [_evidence(evidence) for evidence in violation.evidence],
+        "message": redaction.said(violation.said),
+        **_trace(trace, redaction),
+        "service": redaction.name(first.service if first else ""),
+        "spans": [_evidence(evidence, redaction) for evidence in violation.evidence],
+        "parentSpanId": _anchor(first, trace),
         "spanTotal": violation.span_total,
         "missing": list(violation.missing),
         "complete": verdict.complete,
@@ -56,25 +63,16 @@ def violation_json(
     }
 
 
-def leaving(key: str, value: Any) -> Any:
-    """A value on its way out. All that leaves passes here: text is cut to a bound, bytes are hex."""
-    if isinstance(value, str):
-        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
-    if isinstance(value, bytes):
-        return leaving(key, value.hex())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(k): leaving(str(k), v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [leaving(key, item) for item in value]
-    return value
-
-
 def timestamp(ns: int) -> str:
     """RFC 3339 in UTC with nanoseconds."""
     seconds, rest = divmod(ns, 10**9)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def _anchor(first: Span | None, trace: Trace) -> str | None:
+    """The span that a violation hangs on: its first evidence, else the root, else the first of the trace."""
+    span = first or min(trace.spans, key=lambda each: (each.start, each.span_id), default=None)
+    return span.span_id.hex() if span else None
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -89,31 +87,29 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _trace(trace: Trace) -> dict[str, Any]:
+def _trace(trace: Trace, redaction: Redaction) -> dict[str, Any]:
     return {
         "traceId": trace.trace_id.hex(),
-        "rootName": trace.root.name if trace.root else None,
-        "services": list(trace.services),
+        "rootName": redaction.name(trace.root.name) if trace.root else None,
+        "services": [redaction.name(service) for service in trace.services],
         "traceStart": timestamp(trace.start),
         "traceEnd": timestamp(trace.end),
         "spanCount": len(trace.spans),
     }
 
 
-def _root_service(trace: Trace) -> str:
-    return trace.root.service if trace.root else ""
-
-
-def _evidence(evidence: Evidence) -> dict[str, Any]:
+def _evidence(evidence: Evidence, redaction: Redaction) -> dict[str, Any]:
     span: Span = evidence.span
+    attributes, removed = redaction.attributes(evidence.attributes)
     return {
         "spanId": span.span_id.hex(),
-        "name": leaving("name", span.name),
-        "service": span.service,
+        "name": redaction.name(span.name),
+        "service": redaction.name(span.service),
         "role": evidence.role,
         "startTime": timestamp(span.start),
         "durationMs": span.duration / 1e6,
-        "attributes": {key: leaving(key, value) for key, value in evidence.attributes.items()},
+        "attributes": attributes,
+        **({"redactedKeys": removed} if removed else {}),
     }
 
 

@@ -28,6 +28,7 @@ from streams.partition import Partition, Step
 from streams.producer import Producer
 from streams.publish import Publisher
 from streams.reach import unreachable
+from streams.redaction import Redaction
 from streams.sends import KafkaSends, Unread
 from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
 from streams.threads import unless
@@ -71,6 +72,7 @@ class Worker:
     cache: BlockCache = field(default_factory=BlockCache)
     health: Health = field(default_factory=Health)
     problem: BaseException | None = None
+    redaction: Redaction = field(init=False)
     unread: Unread = field(init=False)
     ingest: Ingest = field(init=False)
     inputs: Inputs = field(init=False)
@@ -87,6 +89,7 @@ class Worker:
     def __post_init__(self) -> None:
         self._producer = Producer(self.config.kafka)
         self._standing = Standing(self.owned, self._now_ms)
+        self.redaction = Redaction(self.config.redaction)
         self.unread = Unread(self.config.kafka.embedded)
         names = Topics(self.config.kafka.group)
         encodings = {topic.name: topic.encoding for topic in self.config.kafka.input_topics}
@@ -241,7 +244,7 @@ class Worker:
             await asyncio.sleep(0.05)
         store = PartitionStore(self._table, number, self._producer, self._lease)
         group = Group(self.config.windows, self.config.limits, self.load)
-        judge = Judge(self.rules.in_force, self.rules.in_force_at, self.now, self.health)
+        judge = Judge(self.rules.in_force, self.rules.in_force_at, self.now, self.health, self.redaction)
         topics = self.inputs.topics
         self.opening[number] = store
         try:
@@ -254,7 +257,9 @@ class Worker:
             group.clear()
             raise Revoked
         names = Topics(self.config.kafka.group)
-        publisher = Publisher(self._producer, self._lease, names, self.crash, self._fail, self.now)
+        publisher = Publisher(
+            self._producer, self._lease, names, self.crash, self._fail, self.now, self.config.evidence
+        )
         publisher.start()
         owned = self.owned[number] = Owned(store, partition, publisher)
         return owned

@@ -142,3 +142,27 @@ def test_settings_of_security_that_do_not_agree_are_told(environment: dict[str, 
         load(environment={f"BETRACE_{name}": value for name, value in environment.items()})
     assert said in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+def test_redaction_is_set_by_key_and_by_detector_with_a_key_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(bytes(32))
+    environment = {
+        "BETRACE_REDACTION_KEYS": "*.email:hash, order.id:keep",
+        "BETRACE_REDACTION_DEFAULT": "remove",
+        "BETRACE_REDACTION_DETECTORS_IP": "mask",
+        "BETRACE_REDACTION_KEY_FILE": str(tmp_path / "key"),
+    }
+    policy = load(environment=environment).settings.config().redaction
+    assert policy.keys == (("*.email", "hash"), ("order.id", "keep"))
+    assert [policy.detectors[name] for name in ("ip", "ssn", "email")] == ["mask", "remove", "mask"]
+    assert policy.key == bytes(32)
+
+
+def test_a_strategy_that_needs_a_key_is_refused_without_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="key_file is needed by encrypt, tokenize"):
+        load(
+            environment={"BETRACE_REDACTION_KEYS": "a:tokenize", "BETRACE_REDACTION_DETECTORS_IP": "encrypt"}
+        )
+    (tmp_path / "key").write_bytes(b"short")
+    with pytest.raises(UserError, match="has to hold 32 bytes and holds 5"):
+        load(environment={"BETRACE_REDACTION_KEY_FILE": str(tmp_path / "key")}).settings.config()

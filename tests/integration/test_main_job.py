@@ -5,8 +5,13 @@ import signal
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from streams.config import Kafka as KafkaConfig
 from streams.crash import POINTS
+from streams.evidence import is_own
+from streams.ranges import Ranges
+from streams.topics import Topics
 from tests.integration.processes import Betrace, until
 from tests.kafka import Kafka, create_topic
 
@@ -48,6 +53,23 @@ def expected(betrace: Betrace) -> set[tuple[str, str, str]]:
     return found
 
 
+def linked(betrace: Betrace) -> list[tuple[str, str]]:
+    """The violation and the trace that each span of the evidence topic is of: these are long past."""
+    kafka = KafkaConfig((betrace.settings["KAFKA_BROKERS"],), group=betrace.settings["KAFKA_GROUP"])
+    found = []
+    with Ranges(kafka, "test") as reader:
+        for message in reader.records(reader.of(Topics(kafka.group).evidence)):
+            value = message.value()
+            assert isinstance(value, bytes)
+            sent = ExportTraceServiceRequest.FromString(value).resource_spans[0].scope_spans[0]
+            span = sent.spans[0]
+            assert (is_own(sent.scope.name, span), message.key()) == (True, span.trace_id.hex().encode())
+            told = {a.key: a.value.string_value for a in span.attributes}
+            assert {link.trace_id.hex() for link in span.links} == {told["betrace.violation.trace_id"]}
+            found.append((told["betrace.violation.id"], told["betrace.violation.trace_id"]))
+    return found
+
+
 def test_two_workers_find_what_check_finds(betrace: Betrace) -> None:
     wanted = expected(betrace)
     betrace.run("topics", "create")
@@ -60,6 +82,7 @@ def test_two_workers_find_what_check_finds(betrace: Betrace) -> None:
     assert {(v["id"], v["ruleId"], v["traceId"]) for v in violations} == wanted
     assert len(violations) == len({v["id"] for v in violations})
     assert all(v["decisionReason"] in ("root", "timeout") for v in violations)
+    assert sorted(linked(betrace)) == sorted((v["id"], v["traceId"]) for v in violations)
 
 
 def test_shuffled_doubled_and_with_a_killed_worker_they_find_the_same(betrace: Betrace) -> None:
