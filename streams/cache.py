@@ -6,7 +6,7 @@ from streams.block import Block
 from streams.state import KeptBlock, block_key
 from streams.store import Store
 
-_BYTES = 64 * 2**20  # of blocks kept parsed while traces are judged
+_BYTES = 32 * 2**20  # of blocks kept parsed while traces are judged
 
 
 class BlockCache:
