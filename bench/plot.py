@@ -37,7 +37,7 @@ def _speed(axes: Axes, outcomes: Sequence[Outcome]) -> None:
     axes.set_yticks([row + 0.2 for row in range(len(outcomes))], [each.case.name for each in outcomes])
     axes.invert_yaxis()
     axes.set_xlabel("spans per CPU second, in thousands")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def _bar(axes: Axes, at: float, runs: Sequence[Result], colour: str) -> None:
