@@ -36,13 +36,17 @@ class Ledger:
     records: list[tuple[str, bytes]] = field(default_factory=list)
     _told: tuple[int, int] = (-1, 0)  # the last telling: tick, number in it
 
-    def begin(self, tick: int) -> None:
-        """A tick begins; after a restart all rows are told again, as the last may not have arrived."""
+    async def begin(self, tick: int) -> None:
+        """A tick begins; after a restart all rows are told again, as the last may not have arrived.
+
+        Nor may the changelog have those written since: RocksDB can be ahead of it.
+        """
         if self._told == (-1, 0):
-            self.records += [
-                record(key[1:].decode(), Row.decode(value), self.number)
-                for key, value in self.store.scan(FIRST_ROW, BEHIND_ROWS)
-            ]
+            for key, value in list(self.store.scan(FIRST_ROW, BEHIND_ROWS)):
+                row = Row.decode(value)
+                self.records.append(record(key[1:].decode(), row, self.number))
+                if row.told[0] >= tick:
+                    self.writes.append(await self.store.write(key, value))
         self._told = (tick, 0)
 
     async def tell_if_due(self, clock: int) -> None:
@@ -89,6 +93,6 @@ class Ledger:
         key = row_key(version.rule_id)
         value = self.store.get(key)
         row = Row.decode(value) if value else Row(gathered.day, (-1, 0))
-        if row.add(gathered, version, self._told):
-            self.writes.append(await self.store.write(key, row.encode()))
+        row.add(gathered, version, self._told)
+        self.writes.append(await self.store.write(key, row.encode()))  # again, if the changelog may lack it
         self.records.append(record(version.rule_id, row, self.number))

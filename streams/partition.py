@@ -90,7 +90,7 @@ class Partition:
     async def tick(self, offset: int, data: bytes) -> Step:
         """Advance the clock, judge what is done, forget what may be forgotten."""
         repeated = offset <= self.state.tick
-        self.ledger.begin(offset)
+        await self.ledger.begin(offset)
         if not repeated:
             await self._hear(Tick.decode(data))
         writes, violations = await self._repeat(offset, repeated)

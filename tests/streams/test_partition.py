@@ -170,6 +170,39 @@ def test_a_crash_anywhere_changes_no_verdict(drawn: list[Any], data: st.DataObje
     run(work())
 
 
+@settings(max_examples=200, deadline=None)
+@given(events, st.data())
+def test_where_rocksdb_was_ahead_of_the_changelog_the_changelog_catches_up(
+    drawn: list[Any], data: st.DataObject
+) -> None:
+    async def work() -> None:
+        records = records_of(drawn)
+        crashed_at = data.draw(st.integers(0, len(records) - 1), label="record at which it crashed")
+        committed = data.draw(st.integers(0, crashed_at), label="committed, so published")
+        straight, table = Table(), Table()
+        whole, partition = await opened(straight, 0), await opened(table, 0)
+        before = 0  # writes that were durable when the committed records were done
+        for offset, record in enumerate(records):
+            whole.published = partition.published = min(offset, committed) - 1
+            await apply(whole, offset, record)
+            if offset <= crashed_at:
+                await apply(partition, offset, record)
+            before = len(table.changelog) if offset < committed else before
+        durable = data.draw(st.integers(before, len(table.changelog)), label="writes that were durable")
+        del table.changelog[durable:]
+        again = await opened(table, committed)
+        again.published = committed - 1
+        for offset in range(committed, len(records)):
+            await apply(again, offset, records[offset])
+        rebuilt = table.recovered(len(table.changelog))
+        derived = (b"I", INDEXED_KEY)
+        for key in (set(rebuilt.kept) | set(straight.kept)) - {INDEXED_KEY}:
+            if not key.startswith(derived):
+                assert rebuilt.kept.get(key) == straight.kept.get(key), key[:1]
+
+    run(work())
+
+
 def test_a_block_of_another_version_ends_the_work() -> None:
     with pytest.raises(ValueError, match="another BeTrace"):
         Block(b"\x09B")
