@@ -191,8 +191,8 @@ def test_where_rocksdb_was_ahead_of_the_changelog_the_changelog_catches_up(
         durable = data.draw(st.integers(before, len(table.changelog)), label="writes that were durable")
         del table.changelog[durable:]
         again = await opened(table, committed)
-        again.published = committed - 1
         for offset in range(committed, len(records)):
+            again.published = committed - 1
             await apply(again, offset, records[offset])
         rebuilt = table.recovered(len(table.changelog))
         derived = (b"I", INDEXED_KEY)
