@@ -136,15 +136,15 @@ class Partition:
             if number in kept.repeats:
                 continue
             for entry in section.entries:
-                outcome = self._place(offset, entry, time)
+                outcome = self._place(offset, kept.clock, entry, time)
                 if outcome is not None and counting:
                     self._count_late(entry.spans, outcome)
-        self.kept.block(block_key(offset), last, len(kept.data))
+        self.kept.block(block_key(offset), last, kept.clock, len(kept.data))
 
-    def _place(self, offset: int, entry: Entry, time: int) -> str | None:
+    def _place(self, offset: int, clock: int, entry: Entry, time: int) -> str | None:
         """Put a block's entry to its trace; what becomes of it if that was judged before or takes no more."""
         where = None if entry.trace_id in self.group.traces else self._where(entry.trace_id)
-        if where is not None:
+        if where is not None and clock <= where.until:
             if offset < where.tick:
                 return None  # on coming back: it was judged then, or refused, and told of
             refused = self._refused(where, time)
@@ -232,7 +232,8 @@ class Partition:
         self.judge.health.add(judged.activity, self.judge.now())
         for trace in judged.traces:
             self.group.remove(trace.trace_id)
-            self._judged.append((trace.trace_id, Where.of(key, trace)))
+            until = self.kept.remembered(judged.clock)
+            self._judged.append((trace.trace_id, Where.of(key, trace, until)))
             metrics.CLOSED.labels(trace.reason).inc()
         self.state.totals.judged += judged.spans
         self.state.totals.duplicate += judged.duplicates
@@ -275,9 +276,17 @@ class Partition:
             after = offset > self.state.tick
             if after:
                 self._restore_positions(kept)
-            self._apply(offset, kept, counting=after)
+            if after or not self._is_past(kept):
+                self._apply(offset, kept, counting=after)
+            else:
+                self.kept.block(key, kept.clock, kept.clock, len(value))
             if number % 10 == 0:
                 await asyncio.sleep(0)
+
+    def _is_past(self, kept: KeptBlock) -> bool:
+        """Whether a block's traces are all judged and may be forgotten: its deletion was lost in a crash."""
+        last = max([kept.clock, *(section.time for section in Block(kept.data).sections())])
+        return self.kept.remembered(last) + ms(self.group.windows.max_wait) < self.state.clock.now
 
     def _restore_positions(self, kept: KeptBlock) -> None:
         for section in Block(kept.data).sections():
@@ -291,7 +300,8 @@ class Partition:
             judged = Judged.decode(value)
             if offset_of(key) > indexed:
                 for trace in judged.traces:
-                    self.store.write_local(trace_key(trace.trace_id), Where.of(key, trace).encode())
+                    where = Where.of(key, trace, self.kept.remembered(judged.clock))
+                    self.store.write_local(trace_key(trace.trace_id), where.encode())
             self.kept.judged(key, judged, len(value))
             await asyncio.sleep(0)
         self.store.write_local(INDEXED_KEY, b"%d" % self.state.tick)

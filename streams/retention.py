@@ -21,6 +21,7 @@ class Kept(NamedTuple):
     key: bytes
     size: int
     traces: int = 0  # judged
+    clock: int = 0  # at which a block was applied
 
 
 class Past(NamedTuple):
@@ -45,18 +46,25 @@ class Retention:
     _past: deque[Past] = field(default_factory=deque)  # the last tick published, and those after it
     _sweep: bytes = FIRST_TRACE  # index entries before are known to be of judgements that are kept
 
-    def block(self, key: bytes, last: int, size: int) -> None:
-        """Keep a block whose last spans came at `last` (ms), as long as late ones can need it."""
-        self._keep(self._blocks, Kept(last + self._needed(), key, size))
+    def block(self, key: bytes, last: int, clock: int, size: int) -> None:
+        """Keep a block whose last spans came at `last` (ms), as long as late ones can need it.
+
+        `clock` (ms) is that at which it was applied.
+        """
+        self._keep(self._blocks, Kept(last + self._needed(), key, size, clock=clock))
 
     def judged(self, key: bytes, judged: Judged, size: int) -> None:
         """Keep a judged chunk."""
-        kept = Kept(judged.clock + ms(self.windows.remember), key, size, len(judged.traces))
+        kept = Kept(self.remembered(judged.clock), key, size, len(judged.traces))
         self._keep(self._judged, kept)
         for trace in judged.traces:
             first = next(fragments(trace.at)).block
             until = trace.first + ms(self.windows.late_window + self.windows.late_grace + self.windows.tick)
             self._late[first] = max(until, self._late.get(first, 0))
+
+    def remembered(self, clock: int) -> int:
+        """The clock (ms) up to which what is judged at one is remembered."""
+        return clock + ms(self.windows.remember)
 
     def open_to_late(self, now: int) -> int:
         """How many judgements are within their late window at the clock `now` (ms)."""
@@ -92,8 +100,13 @@ class Retention:
         return writes
 
     def _is_told(self, kept: Kept, published: int) -> bool:
-        """Whether a judged chunk has left, and no block is there any more that it says is judged."""
-        return offset_of(kept.key) <= published and offset_of(kept.key) < self.first_block()
+        """Whether a judged chunk has left, and no block is there any more that was applied while it counted.
+
+        Such a block can hold spans that came too late for a trace of the chunk: coming back without the chunk
+        would make another trace of them.
+        """
+        first = self._blocks[0].clock if self._blocks else kept.until + 1
+        return offset_of(kept.key) <= published and first > kept.until
 
     def _needed(self) -> int:
         """How long a block can be needed: until its last trace is judged, then while late spans reopen it."""

@@ -30,7 +30,7 @@ _KEPT_BLOCK = struct.Struct("<BQI")
 _NUMBER = struct.Struct("<I")
 _JUDGED_HEAD = struct.Struct("<BI")
 _JUDGED_TRACE = struct.Struct("<16sBQIIII")
-_WHERE = struct.Struct("<QHQIB")
+_WHERE = struct.Struct("<QHQQIB")
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
@@ -184,24 +184,25 @@ class Where(NamedTuple):
 
     tick: int
     chunk: int
+    until: int  # clock (ms) up to which it is remembered
     first: int  # clock (ms) of its first judgement
     spans: int  # with duplicates
     full: bool  # it takes no more
     at: bytes
 
     @classmethod
-    def of(cls, key: bytes, trace: JudgedTrace) -> "Where":
-        """Of a trace that was judged in the `J` of that key."""
+    def of(cls, key: bytes, trace: JudgedTrace, until: int) -> "Where":
+        """Of a trace that was judged in the `J` of that key, remembered up to that clock (ms)."""
         spans = trace.spans + trace.duplicates
-        return cls(offset_of(key), chunk_of(key), trace.first, spans, trace.full, trace.at)
+        return cls(offset_of(key), chunk_of(key), until, trace.first, spans, trace.full, trace.at)
 
     def encode(self) -> bytes:
-        return _WHERE.pack(*self[:5]) + self.at
+        return _WHERE.pack(*self[:6]) + self.at
 
     @classmethod
     def decode(cls, value: bytes) -> "Where":
-        tick, chunk, first, spans, full = _WHERE.unpack_from(value)
-        return cls(tick, chunk, first, spans, bool(full), value[_WHERE.size :])
+        tick, chunk, until, first, spans, full = _WHERE.unpack_from(value)
+        return cls(tick, chunk, until, first, spans, bool(full), value[_WHERE.size :])
 
 
 @dataclass(slots=True)

@@ -195,10 +195,11 @@ def test_where_rocksdb_was_ahead_of_the_changelog_the_changelog_catches_up(
             again.published = committed - 1
             await apply(again, offset, records[offset])
         rebuilt = table.recovered(len(table.changelog))
-        derived = (b"I", INDEXED_KEY)
-        for key in (set(rebuilt.kept) | set(straight.kept)) - {INDEXED_KEY}:
-            if not key.startswith(derived):
-                assert rebuilt.kept.get(key) == straight.kept.get(key), key[:1]
+        for key, value in straight.kept.items():
+            if not key.startswith((b"I", INDEXED_KEY)):
+                assert rebuilt.kept.get(key) == value, key[:1]
+        left = {key[:1] for key in set(rebuilt.kept) - set(straight.kept)}
+        assert left <= {b"B", b"J"}  # deleted in RocksDB alone: it goes when it is past its time
 
     run(work())
 
