@@ -100,7 +100,7 @@ async def activity(request: Request) -> Response:
     known(request, ())
     key = request.path_params["id"]
     rows = await run_sync(request.app.state.index.rows, *statement_of(key))
-    if not rows and not _source(request).history(key):
+    if not rows:
         _existing(request)
     return JSONResponse({"days": [day_json(row) for row in rows]})
 

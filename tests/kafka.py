@@ -151,7 +151,13 @@ class Kafka:
 def create_topic(address: str, name: str, partitions: int, settings: dict[str, str] | None = None) -> None:
     """Create a topic, and return when it is there."""
     client = AdminClient({"bootstrap.servers": address})
-    client.create_topics([NewTopic(name, partitions, 1, config=settings or {})])[name].result(30)
+    for _ in range(3):  # on a busy machine an answer gets lost now and then
+        wanted = NewTopic(name, partitions, 1, config=settings or {})
+        with contextlib.suppress(TimeoutError):
+            client.create_topics([wanted])[name].result(20)
+        if name in client.list_topics(timeout=20).topics:
+            return
+    raise TimeoutError(f"the topic {name} was not created")
 
 
 def free_ports(count: int) -> list[int]:
