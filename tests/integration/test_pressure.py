@@ -4,7 +4,6 @@ import itertools
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -150,20 +149,20 @@ def test_under_pressure_a_worker_keeps_its_memory_and_the_other_traces_their_ver
         total = produce(betrace, pressure())
         account = betrace.settled(total)
         expected = {f"{1 + n:032x}" for n in range(0, GOOD, 2)}
-        until("all are published", lambda: len(unaudited(api)) >= len(expected) or None)
-        found = unaudited(api)
-        wrong = [each for each in found if each["traceId"] not in expected]
-        print(len(wrong), wrong[:3])
-        assert {each["traceId"] for each in found} == expected, account
+        # A good trace that was judged early for want of memory is retracted when its rest has come.
+        until(
+            f"the good traces' verdicts stand alone; spans: {account}",
+            lambda: unaudited(api) == expected or None,
+        )
         assert metric(worker, told) > 0
         peak = peak_memory(process.pid)
         print(f"peak {peak // 2**20} MB")
         assert peak < MEMORY
 
 
-def unaudited(api: Api) -> list[dict[str, Any]]:
-    """The violations of that rule."""
-    return [each for each in api.all_violations() if each["ruleId"] == "unaudited"]
+def unaudited(api: Api) -> set[str]:
+    """The traces that stand as breaking that rule."""
+    return {each["traceId"] for each in api.all_violations() if each["ruleId"] == "unaudited"}
 
 
 def peak_memory(pid: int) -> int:
