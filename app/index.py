@@ -50,6 +50,7 @@ _TABLES = ("violations", "facets", "hours", "activity", "offsets")
 _PUT_ACTIVITY = f"INSERT OR REPLACE INTO activity VALUES ({', '.join('?' * len(Row._fields))})"
 _PATIENCE = 10.0  # seconds for an answer
 _LOOK = 100_000  # of SQLite's instructions between two looks at the time
+_CHECKPOINT = 16_384  # pages (64 MB) of the write-ahead log that are then put into the file at once
 _BATCH = 500  # violations that are forgotten at once, so that new ones need not wait
 
 
@@ -242,5 +243,6 @@ class Index:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -65536")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
             self._local.connection = connection
         return connection

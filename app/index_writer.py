@@ -22,10 +22,11 @@ class Record(NamedTuple):
 
 @dataclass(slots=True)
 class Writer:
-    """Puts records into the tables of one transaction; counts by hour are gathered and added at its end."""
+    """Puts records into the tables of one transaction; facets and counts by hour are gathered and added at its end."""
 
     connection: sqlite3.Connection
     counts: Counter[tuple[str, str, str, int, str]] = field(default_factory=Counter)
+    facets: list[tuple[str, str, int, str]] = field(default_factory=list)
 
     def put(self, record: Record) -> bool:
         """Take one in; False if it is no violation."""
@@ -44,15 +45,13 @@ class Writer:
             self._delete(row[0])
         marks = ", ".join("?" * len(row))
         self.connection.execute(f"INSERT INTO violations VALUES ({marks})", row)
-        self.connection.executemany(
-            "INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)",
-            [(kind, value, row[1], row[0]) for kind, value in facets],
-        )
+        self.facets += [(kind, value, row[1], row[0]) for kind, value in facets]
         self._count(row, [value for kind, value in facets if kind == "service"], 1)
         return True
 
     def finish(self) -> None:
-        """Add the counts."""
+        """Add the facets and counts."""
+        self._add_facets()
         self.connection.executemany(
             "INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -64,6 +63,7 @@ class Writer:
         found = self.connection.execute("SELECT * FROM violations WHERE id = ?", (key,)).fetchone()
         if found is None:
             return
+        self._add_facets()
         _, facets = _row(Record(key, found[-1].encode()))
         self._count(found, [value for kind, value in facets if kind == "service"], -1)
         self.connection.execute("DELETE FROM violations WHERE id = ?", (key,))
@@ -71,6 +71,11 @@ class Writer:
             "DELETE FROM facets WHERE kind = ? AND value = ? AND detected = ? AND id = ?",
             [(kind, value, found[1], key) for kind, value in facets],
         )
+
+    def _add_facets(self) -> None:
+        """In their order in the table, so that each page is looked up once."""
+        self.connection.executemany("INSERT OR IGNORE INTO facets VALUES (?, ?, ?, ?)", sorted(self.facets))
+        self.facets.clear()
 
     def _count(self, row: tuple[Any, ...], services: list[str], by: int) -> None:
         _, detected, _, rule_id, _, severity, status, mode, *_ = row
@@ -84,7 +89,8 @@ class Writer:
 def _row(record: Record) -> tuple[tuple[Any, ...], set[tuple[str, str]]]:
     """The row of a violation, and its facets."""
     assert record.value is not None
-    v = json.loads(record.value)
+    body = record.value.decode()
+    v = json.loads(body)
     detected = nanoseconds(v["detectedAt"])
     if not (0 <= detected < 2**63 and 0 < v["revision"] < 2**63):
         raise ValueError("beyond what the index can hold")
@@ -100,7 +106,7 @@ def _row(record: Record) -> tuple[tuple[Any, ...], set[tuple[str, str]]]:
         int(v.get("complete", True)),
         record.partition,
         record.offset,
-        record.value.decode("utf-8", "replace"),
+        body,
     )
     facets = {("service", str(service)) for service in v["services"]}
     facets |= {("label", f"{key}:{value}") for key, value in v.get("labels", {}).items()}
