@@ -13,6 +13,7 @@ from app.errors import UserError
 from app.replay_tools import replay
 from app.rule_tools import COMMANDS
 from app.rules_cli import rules
+from app.trace_tool import trace
 
 # options that take more than one value: --rules a.yaml b.yaml
 _SEVERAL = ("--rules", "--traces", "--offsets")
@@ -184,9 +185,8 @@ def decrypt(config_file: Path | None, values: tuple[str, ...]) -> None:
             raise UserError(f"{value[:40]}: {problem}") from None
 
 
-for command in (*COMMANDS, rules, dead_letters, replay):
+for command in (*COMMANDS, rules, dead_letters, replay, clock, trace):
     cli.add_command(command)
-cli.add_command(clock)
 
 
 def _settings(config_file: Path | None) -> Any:

@@ -22,7 +22,7 @@ class Record(NamedTuple):
 
 @dataclass(slots=True)
 class Writer:
-    """Puts records into the tables of one transaction; facets and counts by hour are gathered and added at its end."""
+    """Puts records into the tables of one transaction; facets and counts by hour are added at its end."""
 
     connection: sqlite3.Connection
     counts: Counter[tuple[str, str, str, int, str]] = field(default_factory=Counter)
