@@ -125,12 +125,18 @@ class Inputs:
         progress = self.ingest.progress.setdefault(source, Progress())
         if progress.next_offset is None:
             progress.next_offset = await self.consumer().start_of(TP(*source))
-        if progress.next_offset >= end or progress.asked is None:
+        reached = self._reached(source, progress.next_offset)
+        if reached >= end or progress.asked is None:
             progress.asked = (asked, end)
         when, wanted = progress.asked
-        if progress.next_offset >= wanted:
+        if reached >= wanted:
             progress.time, progress.asked = max(progress.time, when), None
         return max(progress.time, _BEGINNING)
+
+    def _reached(self, source: Source, ingested: int) -> int:
+        """The offset before which all is ingested: of the next record, or, past marks, what is read next."""
+        read = self.consumer().read(TP(*source))
+        return max(ingested, read.position) if read and ingested >= read.records else ingested
 
     def _align(self, watermarks: Watermarks, slowest: int | None, crowded: bool) -> None:
         """Pause the partitions that run more than `max_wait` ahead of the slowest one; all if crowded."""
@@ -148,5 +154,5 @@ class Inputs:
         now = self.now()
         for source, time in watermarks.items():
             metrics.CLOCK_LAG.labels(*source).set((now - time) / 1000)
-            read = self.ingest.progress[source].next_offset or 0
-            metrics.CONSUMER_LAG.labels(*source).set(ends[source] - read)
+            reached = self._reached(source, self.ingest.progress[source].next_offset or 0)
+            metrics.CONSUMER_LAG.labels(*source).set(ends[source] - reached)

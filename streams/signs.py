@@ -44,5 +44,5 @@ def _group(app: Any, tp: TP, owned: Owned) -> Place:
 
 
 def _place(app: Any, tp: TP, done: int | None) -> Place:
-    read, delivered = app.consumer.place(tp)
-    return Place(read, delivered, done, app.consumer.committed_place(tp))
+    read = app.consumer.read(tp)
+    return Place(app.consumer.place(tp), read and read.records, done, app.consumer.committed_place(tp))

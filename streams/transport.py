@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import faust
 from aiokafka import AIOKafkaConsumer
@@ -19,7 +19,21 @@ SESSION = 10  # seconds after which the broker gives a silent worker's partition
 _MUTE = 0.1  # seconds between two looks of a reader that a test has muted
 
 
+class Read(NamedTuple):
+    """How far a partition was read: no record before `position` stands at `records` or after it.
+
+    What lies between are marks of transactions. Faust's own read offset is the committed one after a seek.
+    """
+
+    position: int
+    records: int
+
+
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.read: dict[TP, Read] = {}
+
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = _FETCH_WAIT
@@ -31,12 +45,24 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         transport.lease.follow(self._ensure_consumer()._coordinator)
         await super().on_partitions_assigned(assigned, generation_id)
 
-    async def _fetch_records(self, *arguments: Any, **more: Any) -> Any:
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Mapping[TP, list[Any]]:
         transport: Any = self.transport
         if transport.crash.reach(FETCH):
             await asyncio.sleep(_MUTE)
             return {}
-        return await super()._fetch_records(*arguments, **more)
+        found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        for tp in active_partitions:
+            position = _position(consumer, tp)
+            if position is not None:
+                last = found[tp][-1].offset + 1 if tp in found else 0
+                self.read[tp] = Read(position, max(last, self.read[tp].records if tp in self.read else 0))
+        return found
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Where each assigned partition is read from; a changelog's place is left to Faust's recovery."""
@@ -95,11 +121,16 @@ class _Consumer(driver.Consumer):
         coordinator = self._coordinator
         return "" if coordinator is None else str(coordinator.member_id)
 
-    def place(self, tp: TP) -> tuple[int | None, int | None]:
-        """The offset that is read next, and the last one handed on; None where nothing is known."""
-        assignment = self._coordinator and self._coordinator._subscription.subscription.assignment
-        state = assignment and assignment.state_value(tp)
-        return state and state._position, self._read_offset.get(tp)
+    def place(self, tp: TP) -> int | None:
+        """The offset that is read next; None where nothing is known."""
+        consumer = self._thread._consumer
+        return consumer and _position(consumer, tp)
+
+    def read(self, tp: TP) -> Read | None:
+        """How far a partition was read, once it was."""
+        thread: Any = self._thread
+        read: Read | None = thread.read.get(tp)
+        return read
 
     def committed_place(self, tp: TP) -> int | None:
         """The offset that was committed last; None where nothing is known."""
@@ -119,6 +150,15 @@ class _Consumer(driver.Consumer):
         thread = self._thread
         committed = await thread.call_thread(thread._ensure_consumer().committed, tp)
         return int(committed or (await self.earliest_offsets(tp))[tp])
+
+
+def _position(consumer: AIOKafkaConsumer, tp: TP) -> int | None:
+    """Where a partition is read next, as far as it is assigned and known."""
+    subscription = consumer._subscription.subscription
+    assignment = subscription and subscription.assignment
+    state = assignment and assignment.state_value(tp)
+    position: int | None = state and state._position
+    return position
 
 
 class Transport(driver.Transport):

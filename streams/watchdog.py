@@ -24,11 +24,11 @@ _STOPPED = 3.0  # times as long as it should take: then the process itself was s
 class Place:
     """How far a worker is in a partition.
 
-    The next offset to read, the last one read, the next one to do, and the one that is committed.
+    The next offset to read, the one after the last record read, the next one to do, the committed one.
     """
 
     read: int | None = None
-    delivered: int | None = None
+    records: int | None = None
     done: int | None = None
     committed: int | None = None
 
@@ -202,7 +202,7 @@ def end_process(problem: str) -> None:
 def _behind(place: Place, end: int) -> bool:
     if place.read is None or place.done is None:
         return end > 0
-    return place.read < end or (place.delivered is not None and place.delivered >= place.done)
+    return place.read < end or (place.records is not None and place.records > place.done)
 
 
 def _told(source: Source, place: Place, end: int, waiting: str | None) -> str:

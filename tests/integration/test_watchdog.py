@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
-from tests.integration.processes import Betrace, until
+from tests.integration.processes import Api, Betrace, free_port, until
 from tests.kafka import Kafka, create_topic
 
 DATA = Path(__file__).parent.parent / "data" / "train-ticket"
@@ -63,6 +64,44 @@ def test_a_stuck_worker_ends_itself_and_the_next_one_finishes(
             betrace.settled(SPANS)
             violations = api.violations(len(wanted))
     assert {v["id"] for v in violations} == wanted
+
+
+def in_transaction(betrace: Betrace) -> None:
+    """Produce a span to both input partitions, each with the mark of its transaction's end after it."""
+    settings = {"bootstrap.servers": betrace.settings["KAFKA_BROKERS"], "transactional.id": "test"}
+    producer = Producer(settings)
+    producer.init_transactions()
+    producer.begin_transaction()
+    for partition in (0, 1):
+        span = {"traceId": f"{partition + 1:032x}", "spanId": "1" * 16, "name": "a"}
+        value = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+        topic = betrace.settings["KAFKA_INPUT_TOPICS"].partition(":")[0]
+        producer.produce(topic, value, partition=partition)
+    producer.commit_transaction()
+
+
+def kafka_time(betrace: Betrace) -> int:
+    """The slowest clock, Unix ms."""
+    clocks: dict[str, int] = json.loads(betrace.run("clock", "show", "--format", "json"))["clocks"]
+    return min(clocks.values())
+
+
+def test_a_worker_with_nothing_new_to_do_is_not_stuck(betrace: Betrace) -> None:
+    betrace.run("topics", "create")
+    in_transaction(betrace)
+    for _ in range(2):
+        idle_for_long(betrace)
+
+
+def idle_for_long(betrace: Betrace) -> None:
+    """Run a worker past its watchdog's patience with nothing to do."""
+    address = f"127.0.0.1:{free_port()}"
+    with betrace.start("worker", METRICS_LISTEN=address) as process:
+        until("the worker owns partitions", Api(f"http://{address}").ready)
+        betrace.settled(2)
+        began = kafka_time(betrace)
+        until("it has had nothing to do for long", lambda: kafka_time(betrace) > began + 15_000 or None)
+        assert process.poll() is None
 
 
 def test_while_kafka_is_away_a_worker_waits(betrace: Betrace, kafka: Kafka) -> None:

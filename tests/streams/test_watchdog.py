@@ -8,7 +8,7 @@ A, B = Source("in", 0), Source("in", 1)
 PATIENCE = 60.0
 GROUP = Membership(True, {"me": frozenset({A}), "other": frozenset({B})})
 ALL = frozenset({A, B})
-IDLE = Place(read=5, delivered=4, done=5)
+IDLE = Place(read=5, records=5, done=5)
 
 
 def view(
@@ -37,7 +37,7 @@ def test_records_that_wait_while_nothing_moves_are_told_with_the_place_and_what_
 
 
 def test_any_move_begins_the_wait_anew() -> None:
-    for moved in (view(Place(6, 4, 5)), view(Place(5, 5, 5)), view(Place(5, 4, 6)), view(work=1)):
+    for moved in (view(Place(6, 5, 5)), view(Place(5, 6, 5)), view(Place(5, 5, 6)), view(work=1)):
         w = watch()
         assert stuck(w, 0, view()) is None
         assert stuck(w, 50, moved) is None
@@ -52,27 +52,27 @@ def test_a_partition_that_is_read_to_its_end_and_done_may_stand_still() -> None:
 
 def test_what_was_handed_on_and_never_done_is_stuck_though_all_is_read() -> None:
     w = watch()
-    read = view(Place(read=9, delivered=8, done=5))
+    read = view(Place(read=9, records=9, done=5))
     assert stuck(w, 0, read) is None
     assert stuck(w, 60, read)
 
 
 def test_the_end_of_a_transaction_that_is_read_and_never_handed_on_is_nothing_to_do() -> None:
     w = watch()
-    assert not any(stuck(w, now, view(Place(read=9, delivered=7, done=8))) for now in range(0, 600, 10))
+    assert not any(stuck(w, now, view(Place(read=9, records=8, done=8))) for now in range(0, 600, 10))
 
 
 def test_what_is_done_and_never_committed_is_stuck_though_all_goes_on() -> None:
     w = watch()
     for now in range(0, 120, 10):
-        assert stuck(w, now, view(Place(now + 9, now + 8, now + 9, 3), work=now), end=now + 9) is None
-    said = stuck(w, 120, view(Place(99, 98, 99, 3), work=120), end=99)
+        assert stuck(w, now, view(Place(now + 9, now + 9, now + 9, 3), work=now), end=now + 9) is None
+    said = stuck(w, 120, view(Place(99, 99, 99, 3), work=120), end=99)
     assert said == "in/0 is done up to offset 99, and nothing is committed after 3"
 
 
 def test_what_is_committed_step_by_step_is_not_stuck() -> None:
     w = watch()
-    steps = [view(Place(now + 9, now + 8, now + 9, now)) for now in range(0, 600, 10)]
+    steps = [view(Place(now + 9, now + 9, now + 9, now)) for now in range(0, 600, 10)]
     assert not any(stuck(w, 10 * n, seen, end=900) for n, seen in enumerate(steps))
 
 
