@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
 from dsl.trace import Trace
 
 KEPT = 64 * 2**20
@@ -76,4 +74,4 @@ class Pile:
         while parts:
             found = parts.pop(next(iter(parts)))
             data = b"".join(data for _, data in found)
-            yield Trace.of(TracesData.FromString(data).resource_spans), min(time for time, _ in found)
+            yield Trace.of(data), min(time for time, _ in found)

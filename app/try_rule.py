@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
 from app.explain import Explained, as_json
 from app.problems import Problem
 from dsl import scope
@@ -126,4 +124,4 @@ def _of_request(given: Any) -> list[Trace]:
     if parts.rejected:
         raise WireError("malformed", f"spans with wrong ids: {', '.join(parts.rejected)}")
     found = sorted((trace_id, joined(iter(each.runs))) for trace_id, each in parts.fragments.items())
-    return [Trace.of(TracesData.FromString(data).resource_spans) for _, data in found]
+    return [Trace.of(data) for _, data in found]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from dsl import nodes as n
 from dsl.clause import Clause, clause
 from dsl.fields import RESERVED, field_of
+from dsl.guard import guard
 from dsl.judge import PLACEHOLDER, TRACE_PLACEHOLDERS, Compiled, judge
 from dsl.needs import needs
 from dsl.parse import parse
@@ -84,7 +85,9 @@ def check(rule: Rule, parsed: n.Condition) -> tuple[Compiled, list[Problem]]:
         each(rule, parsed, clauses, scope)
     applies = parsed.pattern or parsed.clause("when")
     need = needs(applies, parsed.lets, frozenset(scope.named)) if applies is not None else None
-    return Compiled(rule, clauses, tuple(sorted(scope.keys)), tuple(scope.names), need), scope.problems
+    first = next((guard(each.condition) for each in clauses if each.kind in ("pattern", "when")), None)
+    compiled = Compiled(rule, clauses, tuple(sorted(scope.keys)), tuple(scope.names), need, first)
+    return compiled, scope.problems
 
 
 def _aliases(parsed: n.Condition) -> dict[str, int]:

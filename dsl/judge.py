@@ -10,6 +10,7 @@ from dsl.clause import Clause
 from dsl.condition import Came, holds
 from dsl.fields import field_of
 from dsl.format import formatted
+from dsl.guard import Guard
 from dsl.rule import Rule
 from dsl.run import Deadline, Env, LimitReached, Run
 from dsl.said import Said, Shown, joined
@@ -30,6 +31,7 @@ class Compiled:
     keys: tuple[str, ...]  # attributes that the rule names
     names: tuple[str, ...]  # spans that it names
     needs: frozenset[str] | None  # span names of which one must be there for the rule to apply
+    guard: Guard | None = None  # what has to hold for the rule to apply
     _clauses: dict[str, Clause] = field(init=False)
     _quiet: tuple[Verdict, Verdict] = field(init=False)  # on a trace that is incomplete, complete
 
@@ -42,11 +44,15 @@ class Compiled:
         """The clause of that kind, if it has one."""
         return self._clauses.get(kind)
 
+    def quiet(self, complete: bool) -> Verdict:
+        """Of a trace to which the rule does not apply, with nothing else to be told."""
+        return self._quiet[complete]
+
     def not_applicable(self, run: Run) -> Verdict:
         """What most rules come to on most traces; the same verdict where nothing else is to be told."""
         complete = run.trace.complete
         if not run.mismatches:
-            return self._quiet[complete]
+            return self.quiet(complete)
         return Verdict(self.rule, "not_applicable", complete, mismatches=run.mismatches)
 
 
@@ -64,6 +70,9 @@ def judge(compiled: Compiled, trace: Trace, max_steps: int, deadline: Deadline |
     rule = compiled.rule
     if rule.on_incomplete == "skip" and not trace.complete:
         return Verdict(rule, "skipped", trace.complete)
+    guard = compiled.guard
+    if guard is not None and not guard.may_hold(trace, max_steps):
+        return compiled.quiet(trace.complete)
     judging = _Judging(compiled, Run(trace, max_steps, deadline))
     try:
         return judging.verdict()

@@ -12,6 +12,7 @@ from dsl import nodes as n
 from dsl.fields import Field, Kind, Unit
 from dsl.run import Env, Read, Run
 from dsl.scope import Scope, nearest
+from dsl.trace import Span, Trace
 from dsl.values import MISMATCH, ORDER, as_boolean, as_number, compare, is_number
 
 _MS = 10**6
@@ -44,6 +45,7 @@ class Operand:
     free: bool = True
     values: tuple[str, ...] = ()
     key: str | None = None
+    direct: Callable[[Span, Trace], Any] | None = None  # of a field with one value: how its span is asked
 
 
 def constant(value: Any, unit: Unit = "") -> Operand:
@@ -63,6 +65,7 @@ def of_span(field: Field) -> Operand:
     return Operand(
         lambda run, span, env: read(span, run.trace),
         unit=field.unit, kind=field.kind, each=field.each, values=field.values, key=field.key,
+        direct=None if field.each else read,
     )  # fmt: skip
 
 

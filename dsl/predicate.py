@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dsl import nodes as n
+from dsl.bound import Bound
 from dsl.fields import INTRINSICS, RESERVED, SCOPES, Field, field_of
 from dsl.operand import Operand, arithmetic, comparer, constant, literal, of_alias, of_span, test_of
 from dsl.run import Env, Run
 from dsl.scope import Scope
 from dsl.trace import Span
-from dsl.values import truthy
+from dsl.values import ORDER, is_number, truthy
 
 _NOTHING = ("null", "nil", "None", "undefined")
 
@@ -24,6 +25,7 @@ class Predicate:
     free: bool = True
     join: tuple[Operand, Operand] | None = None  # this span's side, and the alias's
     parts: tuple["Predicate", ...] = ()  # of an `and`
+    bound: Bound | None = None  # what has to hold first
 
 
 def predicate(node: n.Node, scope: Scope) -> Predicate:  # noqa: C901 one case a node
@@ -59,6 +61,7 @@ def _joined(items: tuple[n.Node, ...], scope: Scope, whole: Callable[..., bool])
         lambda run, span, env: whole(test(run, span, env) for test in tests),
         free,
         parts=parts if whole is all else (),
+        bound=parts[0].bound if whole is all else None,
     )
 
 
@@ -83,7 +86,16 @@ def _comparison(node: n.Compare, scope: Scope) -> Predicate:
         here, there = (left, right) if left.free else (right, left)
         if not (here.each or there.each or here.literal is not None) and _plain(node.left, node.right):
             join = here, there
-    return Predicate(holds, left.free and right.free, join)
+    return Predicate(holds, left.free and right.free, join, bound=_bound(node, left, right))
+
+
+def _bound(node: n.Compare, left: Operand, right: Operand) -> Bound | None:
+    if left.direct is None or left.unit or not left.free or node.op not in ORDER:
+        return None
+    literal = right.literal
+    if right.unit or not (is_number(literal) or isinstance(literal, str)):
+        return None
+    return Bound(left.direct, node.op, literal)
 
 
 def _plain(*sides: n.Node) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dsl import nodes as n
+from dsl.bound import Bound
 from dsl.fields import RESERVED
 from dsl.predicate import Predicate, predicate
 from dsl.relation import Gap, Pool, exists
@@ -23,6 +24,7 @@ class Selector:
     source: Source
     free: bool = True
     tests: tuple[Predicate, ...] = ()
+    name: str | None = None  # of all spans of the source
     _narrowing: tuple[Predicate, ...] = field(init=False)  # the tests that read no alias
     _bound: tuple[Predicate, ...] = field(init=False)  # the others
 
@@ -34,6 +36,11 @@ class Selector:
     def whole(self) -> bool:
         """Whether it selects the same whatever the aliases name."""
         return self.free and not self._bound
+
+    @property
+    def bound(self) -> Bound | None:
+        """What has to hold first of a span of the source."""
+        return self._narrowing[0].bound if self._narrowing else None
 
     def where(self, test: Predicate) -> "Selector":
         """Those of its spans for which the test holds, too."""
@@ -229,7 +236,7 @@ def _bare(node: n.Node, scope: Scope) -> bool:
 
 def _of_name(name: str, scope: Scope) -> Selector:
     scope.names.setdefault(name)
-    return Selector(lambda run, env: run.trace.by_name.get(name, ()))
+    return Selector(lambda run, env: run.trace.by_name.get(name, ()), name=name)
 
 
 def _named(node: n.Name, scope: Scope) -> Selector:

@@ -43,7 +43,7 @@ def trace_of(spans: Sequence[Mapping[str, Any]]) -> Trace:
     data = TracesData()
     for number, span in enumerate(spans):
         _add(data.resource_spans.add(), span, number)
-    return Trace.of(data.resource_spans)
+    return Trace.of(data.SerializeToString())
 
 
 def _add(group: ResourceSpans, given: Mapping[str, Any], number: int) -> None:

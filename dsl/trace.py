@@ -1,26 +1,32 @@
 """A trace as it is judged: distinct spans over parsed OTLP messages, read only as far as rules ask."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from dsl.messages import TracesData
 
 _NO_PARENT = bytes(8)
+_ORDER = attrgetter("start", "span_id")
 
 
 class Span:
-    """One span with its resource and scope; attributes are looked up, not copied.
+    """One span with its resource and scope, messages of `dsl.messages`; attributes are looked up, not copied.
 
     A span whose end is before its start ends where it starts.
     """
 
     __slots__ = ("end", "message", "name", "parent_id", "resource", "scope", "span_id", "start")
+    span_id: bytes
+    parent_id: bytes  # empty for none
+    name: str
+    start: int  # Unix ns
+    end: int
 
-    def __init__(self, message: SpanMessage, resource: Resource, scope: InstrumentationScope) -> None:
+    def __init__(self, message: Any, resource: Any, scope: Any) -> None:
         self.message = message
         self.resource = resource
         self.scope = scope
@@ -44,24 +50,25 @@ class Span:
 
     def attribute(self, key: str) -> Any:
         """The span attribute of that key, else the resource's, else None."""
-        value = find(self.message.attributes, key)
-        return find(self.resource.attributes, key) if value is None else value
+        value = self.message.attributes.get(key)
+        found = None if value is None else plain(value)
+        return find(self.resource.attributes, key) if found is None else found
 
 
 class Trace:
     """All distinct spans of one trace, in order of start time and span id."""
 
     def __init__(self, spans: list[Span], duplicates: int, cut: bool) -> None:
-        self.spans = tuple(sorted(spans, key=lambda span: (span.start, span.span_id)))
+        self.spans = tuple(sorted(spans, key=_ORDER))
         self.duplicates = duplicates
         self._cut = cut
 
     @classmethod
-    def of(cls, resource_spans: Iterable[ResourceSpans], *, cut: bool = False) -> "Trace":
-        """The trace of these messages' spans. Of copies of a span id the one that ends later counts."""
+    def of(cls, data: bytes, *, cut: bool = False) -> "Trace":
+        """The trace of a serialised TracesData; DecodeError. Of copies of a span the later end counts."""
         spans: dict[bytes, Span] = {}
         duplicates = 0
-        for group in resource_spans:
+        for group in TracesData.FromString(data).resource_spans:
             resource = group.resource
             for scope_spans in group.scope_spans:
                 scope = scope_spans.scope
@@ -192,12 +199,10 @@ def by_parent(spans: Iterable[Span]) -> dict[bytes, list[Span]]:
     return found
 
 
-def find(attributes: Iterable[KeyValue], key: str) -> Any:
-    """The value of the first attribute of that key; None if there is none or it has no value."""
-    for attribute in attributes:
-        if attribute.key == key:
-            return plain(attribute.value)
-    return None
+def find(attributes: Mapping[str, AnyValue], key: str) -> Any:
+    """The value of the attribute of that key; None if there is none or it has no value."""
+    value = attributes.get(key)
+    return None if value is None else plain(value)
 
 
 def plain(value: AnyValue) -> Any:

@@ -4,8 +4,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
 from dsl.trace import Span, Trace
 from streams.admin import TopicError, partition_counts
 from streams.block import Block, Source
@@ -112,7 +110,7 @@ def _parts(offset: int, kept: KeptBlock, trace_id: bytes) -> Iterator[Part]:
         for entry in section.entries:
             if entry.trace_id == trace_id and number not in kept.repeats:
                 at = FragmentAt(offset, entry.at)
-                spans = Trace.of(TracesData.FromString(joined(block.runs(entry.at))).resource_spans).spans
+                spans = Trace.of(joined(block.runs(entry.at))).spans
                 came = max(section.time, kept.clock)
                 yield Part(at, section.source, section.position.offset, came, "in-flight", spans)
 

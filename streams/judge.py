@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
 from dsl.compile import RuleSet
 from dsl.judge import judge
 from dsl.run import Deadline
@@ -59,7 +57,7 @@ class Judge:
     def judge(self, traces_data: bytes, reason: Reason, rules: RuleSet, activity: Activity) -> JudgedBytes:
         """Judge one trace, a serialised TracesData with all its spans, and add it to the activity."""
         cut = reason in _LIMITS
-        trace = Trace.of(TracesData.FromString(traces_data).resource_spans, cut=cut)
+        trace = Trace.of(traces_data, cut=cut)
         now = self.now()
         violations: list[Found] = []
         undecided: set[str] = set()

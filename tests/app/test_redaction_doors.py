@@ -57,7 +57,7 @@ def traced(number: int, sample: Sample) -> ExportTraceServiceRequest:
 
 def told(sample: Sample, number: int) -> Iterator[str]:
     """All that leaves of a trace with the sample."""
-    trace = Trace.of(traced(number, sample).resource_spans)
+    trace = Trace.of(traced(number, sample).SerializeToString())
     lines: list[str] = []
     for rule, compiled in zip(RULES, COMPILED, strict=True):
         verdict = judge(compiled, trace, 100_000)

@@ -35,7 +35,7 @@ def traces(count: int) -> Iterator[Trace]:
     for request in made(count * 3):
         by_id.setdefault(request.resource_spans[0].scope_spans[0].spans[0].trace_id, []).append(request)
     for parts in itertools.islice(by_id.values(), count):
-        yield Trace.of([rs for part in parts for rs in part.resource_spans])
+        yield Trace.of(b"".join(part.SerializeToString() for part in parts))
 
 
 def test_the_same_seed_makes_the_same_requests() -> None:

@@ -47,8 +47,8 @@ class Breach:
 # Values
 
 
-def first(pairs: list[tuple[str, Any]], key: str) -> Any:
-    return next((value for name, value in pairs if name == key), None)
+def last(pairs: list[tuple[str, Any]], key: str) -> Any:
+    return next((value for name, value in reversed(pairs) if name == key), None)
 
 
 def is_number(value: Any) -> bool:
@@ -173,16 +173,16 @@ class Oracle:
         assert span is not None, tree
         kind, *rest = tree
         if kind == "attr":
-            own = first(span.attributes, rest[0])
-            return Val([first(span.resource, rest[0]) if own is None else own])
+            own = last(span.attributes, rest[0])
+            return Val([last(span.resource, rest[0]) if own is None else own])
         if kind == "span":
-            return Val([first(span.attributes, rest[0])])
+            return Val([last(span.attributes, rest[0])])
         if kind == "resource":
-            return Val([first(span.resource, rest[0])])
+            return Val([last(span.resource, rest[0])])
         if kind == "event":
-            return Val([first(attributes, rest[0]) for _, attributes in span.events])
+            return Val([last(attributes, rest[0]) for _, attributes in span.events])
         plain: dict[str, Val] = {
-            "service": Val([first(span.resource, "service.name")]),
+            "service": Val([last(span.resource, "service.name")]),
             "duration": Val([span.end - span.start], "duration"),
             "span:duration": Val([span.end - span.start], "duration"),
             "timestamp": Val([span.start], "time"),
@@ -329,7 +329,7 @@ class Oracle:
         if what == "duration":
             length = max((s.end for s in spans), default=0) - min((s.start for s in spans), default=0)
             return Val([length], "duration")
-        services = [first(span.resource, "service.name") for span in spans]
+        services = [last(span.resource, "service.name") for span in spans]
         known = {service for service in services if isinstance(service, str) and service}
         return Val(
             [

@@ -213,7 +213,7 @@ def test_an_empty_trace_is_judged() -> None:
     rule, _ = rule_of({"id": "x", "condition": "not a"}, version=1, source="api")
     assert rule is not None
     assert compile_rule(rule).rule.id == "x"
-    assert compile_rules([rule]).judge(Trace.of([]))[0].outcome == "violated"
+    assert compile_rules([rule]).judge(Trace.of(b""))[0].outcome == "violated"
 
 
 def test_in_a_cycle_of_parents_every_other_span_of_it_is_above() -> None:

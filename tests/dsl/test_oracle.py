@@ -1,6 +1,7 @@
 import os
 
 from hypothesis import HealthCheck, event, given, settings
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from dsl.compile import compile_rules
 from dsl.files import rule_of
@@ -15,7 +16,7 @@ def found(text: str, spans: list[Span]) -> tuple[str, set[Breach]]:
     """The verdict and violations by the production evaluator."""
     rule, problems = rule_of({"id": "r", "condition": text}, version=1, source="api")
     assert rule is not None, (text, problems)
-    trace = Trace.of([message(span) for span in spans])
+    trace = Trace.of(TracesData(resource_spans=map(message, spans)).SerializeToString())
     (verdict,) = compile_rules([rule]).judge(trace, every=True)
     assert verdict.reason is None, (text, verdict.reason)
     assert not verdict.truncated

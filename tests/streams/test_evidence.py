@@ -146,7 +146,7 @@ def test_a_repeat_is_the_same_and_own_spans_are_known_when_they_come_back() -> N
 
 def test_what_is_judged_of_a_trace_is_written_into_it_also_without_evidence_or_a_root() -> None:
     spans = [span(7, 2, parent=9, name="b", start=3, end=8), span(7, 3, parent=9, name="a", start=1, end=5)]
-    trace = Trace.of(request(("shop", spans)).resource_spans)
+    trace = Trace.of(request(("shop", spans)).SerializeToString())
     rule = Rule("r", "trace.span_count > 1", "r", compliance=(Control("gdpr", "art. 5"),))
     verdict = judge(compile_rule(rule), trace, 1000)
     made = violation_span(violation_json(trace, verdict, verdict.violations[0], "timeout", 10**9))

@@ -1,0 +1,33 @@
+"""A field compared with a literal, and whether that may hold for any of some spans."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dsl.trace import Span, Trace
+from dsl.values import ORDER, is_number
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`read` gives the field of a span, None where it is missing; `op` is one of `ORDER`."""
+
+    read: Callable[[Span, Trace], Any]
+    op: str
+    literal: Any  # a number or a text
+    _kinds: tuple[type, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_kinds", (int, float) if is_number(self.literal) else (str,))
+
+    def may_hold(self, spans: Iterable[Span], trace: Trace) -> bool:
+        """Whether it may hold for one of the spans, or may fail to compare, which is counted."""
+        read, kinds, holds, literal = self.read, self._kinds, ORDER[self.op], self.literal
+        for span in spans:
+            value = read(span, trace)
+            if type(value) in kinds:
+                if holds(value, literal):
+                    return True
+            elif value is not None:
+                return True
+        return False
