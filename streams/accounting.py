@@ -7,7 +7,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.admin import TopicError, partition_counts
 from streams.config import Kafka
+from streams.fence import Fence, epoch_of
 from streams.kafka import client_settings
+from streams.ranges import headers_of
 from streams.reach import Unreachable
 from streams.state import TICK_KEY, PartitionState, Totals
 from streams.topics import Topics
@@ -79,6 +81,7 @@ def _last_tick(consumer: Consumer, partition: TopicPartition) -> bytes | None:
 
 def _last_in(consumer: Consumer, start: TopicPartition, end: int) -> bytes | None:
     found: bytes | None = None
+    fence = Fence()
     if start.offset >= end:
         return None
     consumer.assign([start])
@@ -86,7 +89,7 @@ def _last_in(consumer: Consumer, start: TopicPartition, end: int) -> bytes | Non
         message = consumer.poll(_TIMEOUT)
         if message is None or message.error():
             return found
-        if message.key() == TICK_KEY:
+        if fence.passes(epoch_of(headers_of(message).items())) and message.key() == TICK_KEY:
             found = message.value()
         if (message.offset() or 0) >= end - 1:
             return found

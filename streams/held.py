@@ -8,8 +8,9 @@ from dsl.trace import Span, Trace
 from streams.admin import TopicError, partition_counts
 from streams.block import Block, Source
 from streams.config import Config, ms
+from streams.fence import Fence, epoch_of
 from streams.group import FragmentAt, fragments
-from streams.ranges import Ranges
+from streams.ranges import Ranges, headers_of
 from streams.split import joined
 from streams.state import TICK_KEY, Finding, Judged, JudgedTrace, KeptBlock, PartitionState, offset_of
 from streams.topics import Topics
@@ -79,9 +80,11 @@ def held(config: Config, trace_id: bytes) -> Held:
         raise TopicError(f"{topic} does not exist: no worker of the group {kafka.group} has run")
     partition = zlib.crc32(trace_id) % partitions
     values = _Values(trace_id)
+    fence = Fence()
     with Ranges(kafka, "held") as reader:
         for message in reader.records([reader.within(topic, partition, None, None)]):
-            values.take(message.key() or b"", message.value())
+            if fence.passes(epoch_of(headers_of(message).items())):
+                values.take(message.key() or b"", message.value())
     inputs = frozenset(each.name for each in kafka.input_topics)
     clock = PartitionState.decode(values.tick, inputs).clock.now if values.tick else None
     tick, judgement = _last_judgement(values)

@@ -16,6 +16,7 @@ from confluent_kafka import (
 
 from streams.admin import TopicError, partition_counts
 from streams.config import Kafka
+from streams.fence import Written, epoch_of
 from streams.kafka import client_settings
 from streams.reach import Unreachable, explained
 
@@ -137,6 +138,13 @@ class Ranges:
             yield
         except KafkaException as problem:
             raise Unreachable(f"Kafka failed: {explained(problem.args[0])}") from None
+
+
+def written(kafka: Kafka, place: tuple[str, int], start: int, end: int) -> list[Written]:
+    """The records of a changelog partition from an offset up to another, as far as they are there."""
+    with Ranges(kafka, "changelog") as reader:
+        found = reader.records([reader.within(*place, start, end)])
+        return [Written(m.key() or b"", m.value(), epoch_of(headers_of(m).items())) for m in found]
 
 
 def time_of(message: Message) -> int | None:

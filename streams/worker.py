@@ -16,6 +16,7 @@ from streams.block import TICK, Source
 from streams.cache import BlockCache
 from streams.config import Config
 from streams.crash import CrashPoints
+from streams.fence import Fences
 from streams.group import Group, Load
 from streams.health import Health
 from streams.ingest import Ingest
@@ -27,6 +28,7 @@ from streams.owned import Owned, Standing
 from streams.partition import Partition, Step
 from streams.producer import Producer
 from streams.publish import Publisher
+from streams.ranges import written
 from streams.reach import unreachable
 from streams.redaction import Redaction
 from streams.sends import KafkaSends, Unread
@@ -80,6 +82,7 @@ class Worker:
     _producer: Producer = field(init=False)
     _lease: Lease = field(default_factory=lambda: Lease(SESSION))
     _table: Any = field(init=False)
+    _fences: Fences = field(init=False)
     _failed: asyncio.Event = field(default_factory=asyncio.Event)
     _ticking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _given: frozenset[int] = frozenset()  # the group partitions that were assigned
@@ -114,6 +117,8 @@ class Worker:
             recovery_buffer_size=RECOVERED_AT_ONCE,
             options=store_options(self.config.kafka.partitions),
         )
+        self._fences = Fences(self._table.data)
+        self._fences.watch()
         inputs = self.app.topic(*encodings, key_serializer="raw", value_serializer="raw", allow_empty=True)
         spans = self.app.topic(names.spans, key_serializer="raw", value_serializer="raw")
         self.app.agent(inputs, name="ingest")(self._ingest)
@@ -242,12 +247,20 @@ class Worker:
         assignment = self._assignment
         while not self.rules.ready:
             await asyncio.sleep(0.05)
-        store = PartitionStore(self._table, number, self._producer, self._lease)
+        store = PartitionStore(
+            self._table,
+            number,
+            self._producer,
+            self._lease,
+            self._fences,
+            lambda place, start, end: written(self.config.kafka, place, start, end),
+        )
         group = Group(self.config.windows, self.config.limits, self.load)
         judge = Judge(self.rules.in_force, self.rules.in_force_at, self.now, self.health, self.redaction)
         topics = self.inputs.topics
         self.opening[number] = store
         try:
+            await store.claim(self.app.consumer_generation_id)
             partition = await Partition.open(
                 store, number, offset, group, judge, self.crash, topics, self.cache
             )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.block import TICK, Block, Section
+from streams.fence import Fence, epoch_of
+from streams.ranges import headers_of
 from streams.state import TICK_KEY, Judged, KeptBlock, PartitionState, offset_of
 from tests.chaos.observer import TOPICS
 from tests.chaos.plan import INPUT, PARTITIONS
@@ -21,7 +23,11 @@ def events(brokers: str, trace_id: bytes) -> Iterator[Event]:
         if value[1:2] != bytes((TICK,)):
             yield from _block(message, Block(value), trace_id)
     wanted = False
+    fence = Fence()
     for message in _records(brokers, TOPICS.changelog, partition):
+        if not fence.passes(epoch_of(headers_of(message).items())):
+            yield _at(message), f"  changelog {message.offset()}: {message.key()!r} by a former owner"
+            continue
         if message.key() == TICK_KEY:
             if wanted:
                 yield _state(message)

@@ -3,12 +3,15 @@
 import json
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
+from streams.fence import Fence, epoch_of
+from streams.ranges import headers_of
 from streams.state import TICK_KEY, Judged, PartitionState, Totals
 from streams.topics import Topics
 from tests.chaos.plan import GROUP, INPUT
@@ -57,6 +60,7 @@ class Observer:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         self._keys: dict[tuple[bytes, int], list[bytes]] = {}
+        self._fences: defaultdict[int, Fence] = defaultdict(Fence)
 
     def start(self) -> None:
         """Begin to read."""
@@ -147,7 +151,9 @@ class Observer:
         topic, key, value = message.topic(), message.key(), message.value()
         assert isinstance(key, bytes)
         if topic == TOPICS.changelog:
-            self._take_state(message.partition() or 0, key, value)
+            partition = message.partition() or 0
+            if self._fences[partition].passes(epoch_of(headers_of(message).items())):
+                self._take_state(partition, key, value)
         elif topic == TOPICS.activity and value is not None:
             self.seen.activity[key] = json.loads(value)
         elif topic == TOPICS.violations and value is not None:
