@@ -236,7 +236,11 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
                 size = data[at]
                 at += 1
                 if size > 0x7F:
-                    size, at = _read_varint(data, at - 1)
+                    more = data[at]
+                    if more > 0x7F:
+                        size, at = _read_varint(data, at - 1)
+                    else:  # as of most spans
+                        size, at = size & 0x7F | more << 7, at + 1
                 stop = at + size
             else:
                 stop = _skip(data, at, tag & 7)
