@@ -9,7 +9,7 @@ PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13; do \
 	$$each $(IS_NEW_ENOUGH) && echo $$each && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint fmt types imports unit integration chaos fuzz bench lock clean
+.PHONY: help install run test lint fmt types imports unit integration chaos outage fuzz bench lock clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -49,6 +49,11 @@ SEED ?= $(shell od -An -N2 -tu2 /dev/urandom)
 chaos: $(DEV) ## break everything for MINUTES=10 by SEED, and check all verdicts
 	@scripts/kafka-jars >/dev/null
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) $(CHAOS)
+
+outage: $(DEV) ## have the endpoint of evidence away for MINUTES=10, and kill a worker meanwhile
+	@scripts/kafka-jars >/dev/null
+	@scripts/collector >/dev/null
+	$(BIN)/python -m tests.integration.outage --minutes $(MINUTES)
 
 fuzz: $(DEV) requirements-fuzz.lock ## an hour of random bytes for the parser, one for ingest, 100,000 random rules for the oracle
 	@$(PIP) --require-hashes -r requirements-fuzz.lock

@@ -26,6 +26,7 @@ from app.shop import requests
 from dsl.rule import Rule
 from streams.config import Config, InputTopic, Windows
 from streams.embedded import BLOCK_BYTES, PARTITIONS, UNREAD_BYTES, EmbeddedBroker
+from streams.exporter import exporting
 from streams.kafka import client_settings
 from streams.otlp import WireError
 from streams.redaction import Redaction
@@ -102,7 +103,8 @@ async def _work(dev: Dev, listener: socket.socket, stop: asyncio.Event) -> None:
             beside(_feed(dev, worker)),
             beside(_tell(dev, worker)),
         ):
-            await worker.run(stop)
+            with exporting(dev.config, clock.now):
+                await worker.run(stop)
 
 
 def _greet(dev: Dev) -> None:

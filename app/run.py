@@ -29,6 +29,7 @@ from streams.admin import TopicError, check_login, small_dead_letters, verify
 from streams.config import Config
 from streams.crash import CrashPoints
 from streams.data_dir import claim, held, whose
+from streams.exporter import exporting
 from streams.membership import Broker
 from streams.offences import Offences
 from streams.reach import Unreachable
@@ -64,7 +65,7 @@ def run_worker(settings: Settings) -> None:
                     REGISTRY.register(worker.health)
                     worker.health.offended = offences(log, config).add
                     waiting.append(lambda: log.problem or worker.ready)
-                    with watched(worker):
+                    with watched(worker), exporting(config, clock.now):
                         await worker.run(stop)
 
     until_told(work, settings.log.level, redaction)

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import UserError
+from app.headers import read_headers
 from streams.config import (
     DETECTORS,
     Config,
     DeadLetters,
+    Endpoint,
     InputTopic,
     Kafka,
     KeyRule,
@@ -27,6 +30,7 @@ from streams.config import (
     Windows,
 )
 from streams.disguise import KEY_BYTES, KEYED
+from streams.endpoint import tls_context
 from streams.kafka import ssl_context
 from streams.tls import BadFile
 from streams.topics import Topics
@@ -71,9 +75,16 @@ def _address(value: Any) -> Any:
     return str(value)
 
 
+def _url(value: Any) -> Any:
+    if value is not None and re.fullmatch(r"https?://[^/?#\s@]+(/[^?#\s]*)?", str(value)) is None:
+        raise ValueError("a URL is http(s)://host:port, without a user, such as http://tempo:4317")
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Address = Annotated[str, BeforeValidator(_address)]
+Url = Annotated[str, BeforeValidator(_url)]
 Port = Annotated[int, Field(ge=1)]
 _LOOPBACK = ("127.", "localhost:", "[::1]:")
 
@@ -195,8 +206,37 @@ class ApiSettings(_Group):
     index: Path | None = Field(None, description="file of the violation index; in worker.data_dir by default")
 
 
+class EvidenceTls(_Group):
+    ca_file: Path | None = Field(None, description="certificates to trust there; the system's by default")
+    cert_file: Path | None = Field(None, description="client certificate for the endpoint")
+    key_file: Path | None = Field(None, description="key of that certificate")
+
+
 class EvidenceSettings(_Group):
     enabled: bool = Field(True, description="violations also go to the topic of evidence, as spans")
+    otlp_endpoint: Url | None = Field(
+        None, description="URL that workers export evidence to by OTLP; https is with TLS"
+    )
+    otlp_protocol: Literal["grpc", "http"] = Field(
+        "grpc", description="grpc, or http: protobuf to the URL's path, or to /v1/traces if it has none"
+    )
+    otlp_headers_file: Path | None = Field(
+        None, description="YAML file of headers for the endpoint: `authorization: Bearer …`"
+    )
+    tls: EvidenceTls = EvidenceTls()
+
+    def endpoint(self) -> Endpoint | None:
+        """What the stages are told; UserError for files that cannot be used."""
+        if self.otlp_endpoint is None or not self.enabled:
+            return None
+        headers = read_headers(self.otlp_headers_file) if self.otlp_headers_file else {}
+        files = (self.tls.ca_file, self.tls.cert_file, self.tls.key_file)
+        told = Endpoint(self.otlp_endpoint, self.otlp_protocol, headers, *files)
+        try:
+            tls_context(told)
+        except BadFile as problem:
+            raise UserError(str(problem)) from None
+        return told
 
 
 class MetricsSettings(_Group):
@@ -330,6 +370,7 @@ class Settings(_Group):
                 not self.api.trust_user_header or self.api.tokens_file,
                 "api.trust_user_header names a token of api.tokens_file",
             ),
+            *self._of_evidence(),
             (
                 self.redaction.key_file or not keyed,
                 f"redaction.key_file is needed by {', '.join(keyed)}: openssl rand -out redaction.key 32",
@@ -339,6 +380,30 @@ class Settings(_Group):
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    def _of_evidence(self) -> tuple[tuple[object, str], ...]:
+        evidence = self.evidence
+        url, tls = evidence.otlp_endpoint or "", evidence.tls
+        beside = [tls.ca_file, tls.cert_file, tls.key_file, evidence.otlp_headers_file]
+        return (
+            (url or not any(beside), "evidence.tls.* and .otlp_headers_file go with evidence.otlp_endpoint"),
+            (
+                url.startswith("https:") or not url or not any(beside[:3]),
+                "evidence.tls.* goes with an evidence.otlp_endpoint that begins with https:",
+            ),
+            (
+                (tls.cert_file is None) == (tls.key_file is None),
+                "evidence.tls.cert_file and evidence.tls.key_file go together",
+            ),
+            (
+                evidence.otlp_protocol == "http" or not urlsplit(url).path.strip("/"),
+                "evidence.otlp_endpoint has a path, which goes with evidence.otlp_protocol http",
+            ),
+            (
+                evidence.enabled or not url,
+                "evidence.otlp_endpoint is set, and evidence.enabled is not: there is nothing to export",
+            ),
+        )
 
     def config(self) -> Config:
         """What the stages are told."""
@@ -365,6 +430,7 @@ class Settings(_Group):
             worker.watchdog,
             self.redaction.policy(),
             self.evidence.enabled,
+            self.evidence.endpoint(),
         )
 
     def _kafka(self) -> Kafka:

@@ -103,6 +103,18 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where evidence is exported to, by OTLP: a URL, whose scheme says whether with TLS."""
+
+    url: str
+    protocol: Literal["grpc", "http"] = "grpc"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetters:
     """A worker stops when of a topic's last `window` records (or `least`) more than `max_share` are bad."""
 
@@ -125,3 +137,4 @@ class Config:
     watchdog: float = 60.0  # seconds for which a worker may be stuck; 0 for ever
     redaction: Policy = Policy()
     evidence: bool = True  # whether violations also become spans
+    endpoint: Endpoint | None = None  # that evidence is exported to

@@ -54,6 +54,15 @@ DETECTION_DELAY = Histogram(
 
 
 EVIDENCE = Counter("betrace_evidence_spans", "Spans written to the topic of evidence", ["kind"])
+EXPORTED = Counter(
+    "betrace_export_spans",
+    "Spans of evidence by what the endpoint did with them: taken, rejected, refused; or unreadable",
+    ["outcome"],
+)
+EXPORT_FAILURES = Counter("betrace_export_failures", "Requests that the endpoint did not take")
+EXPORT_STALLED = Gauge(
+    "betrace_export_stalled_seconds", "For how long the endpoint has taken nothing of what there is"
+)
 REDACTED = Counter(
     "betrace_redactions", "Values hidden on their way out, by what they were", ["kind", "strategy"]
 )

@@ -4,6 +4,8 @@ import pytest
 
 from app.errors import UserError
 from app.settings import load, sources, table
+from streams.config import Endpoint
+from tests.certificates import authority
 
 
 def test_the_page_of_settings_holds_the_table_that_the_settings_make() -> None:
@@ -166,3 +168,78 @@ def test_a_strategy_that_needs_a_key_is_refused_without_one(tmp_path: Path) -> N
     (tmp_path / "key").write_bytes(b"short")
     with pytest.raises(UserError, match="has to hold 32 bytes and holds 5"):
         load(environment={"BETRACE_REDACTION_KEY_FILE": str(tmp_path / "key")}).settings.config()
+
+
+HEADERS = "# of the tenant\nauthorization: Bearer hunter2\nX-Scope-OrgID: 7\n"
+
+
+def endpoint_of(**environment: str) -> Endpoint | None:
+    named = {f"BETRACE_EVIDENCE_{name}": value for name, value in environment.items()}
+    return load(environment=named).settings.config().endpoint
+
+
+def test_an_endpoint_is_set_with_its_protocol_headers_and_certificates(tmp_path: Path) -> None:
+    file, trusted = tmp_path / "headers.yaml", authority(tmp_path, "trusted")
+    file.write_text(HEADERS)
+    url = "https://tempo.example.org/otlp/v1/traces"
+    made = endpoint_of(
+        OTLP_ENDPOINT=url,
+        OTLP_PROTOCOL="http",
+        OTLP_HEADERS_FILE=str(file),
+        TLS_CA_FILE=str(trusted.cert),
+    )
+    headers = {"authorization": "Bearer hunter2", "X-Scope-OrgID": "7"}
+    assert made == Endpoint(url, "http", headers, trusted.cert)
+    assert "hunter2" not in repr(made)
+    assert endpoint_of() is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"OTLP_ENDPOINT": "tempo:4317"}, "evidence.otlp_endpoint: a URL is"),
+        ({"OTLP_ENDPOINT": "http://user:hunter2@tempo:4317"}, "evidence.otlp_endpoint: a URL is"),
+        (
+            {"OTLP_ENDPOINT": "http://tempo:4317/v1/traces"},
+            "evidence.otlp_endpoint has a path",
+        ),
+        ({"OTLP_ENDPOINT": "http://tempo:4317", "TLS_CA_FILE": "ca.pem"}, "that begins with https:"),
+        ({"OTLP_ENDPOINT": "https://tempo:4317", "TLS_KEY_FILE": "k"}, "evidence.tls.key_file go together"),
+        (
+            {"OTLP_ENDPOINT": "https://tempo:4317", "TLS_CA_FILE": "/no/ca"},
+            "/no/ca cannot be read",
+        ),
+        ({"OTLP_HEADERS_FILE": "h.yaml"}, "go with evidence.otlp_endpoint"),
+        ({"OTLP_ENDPOINT": "http://tempo:4317", "ENABLED": "false"}, "there is nothing to export"),
+        (
+            {"OTLP_ENDPOINT": "http://tempo:4317", "OTLP_HEADERS_FILE": "/no/headers"},
+            "/no/headers cannot be read",
+        ),
+    ],
+)
+def test_an_endpoint_that_cannot_be_is_told(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(UserError) as refused:
+        endpoint_of(**environment)
+    assert said in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no headers"),
+        ("- hunter2", "holds no headers"),
+        ("a: [hunter2", "is no YAML"),
+        ("'a b': hunter2", "no header in ASCII: a b"),
+        ("a: {b: hunter2}", "no header in ASCII: a"),
+        ('a: "hunter2\\nb: c"', "no header in ASCII: a"),
+    ],
+)
+def test_a_file_of_headers_that_cannot_be_sent_is_told_without_their_values(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "headers.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=said) as refused:
+        endpoint_of(OTLP_ENDPOINT="http://tempo:4317", OTLP_HEADERS_FILE=str(file))
+    assert "hunter2" not in str(refused.value)

@@ -1,8 +1,5 @@
 """A stock OpenTelemetry Collector's Kafka exporter writes what BeTrace reads."""
 
-import contextlib
-import os
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,45 +11,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from streams.otlp import request_of_json, request_of_proto
 from streams.trace_files import TracesPiece, read
-from tests.integration.processes import free_port, until
-from tests.kafka import Kafka, create_topic, die_with_parent
+from tests.integration.collector import CONFIGS, collector
+from tests.integration.processes import until
+from tests.kafka import Kafka, create_topic
 
 TOP = Path(__file__).parent.parent.parent
-CONFIG = TOP / "deploy" / "collector" / "to-kafka.yaml"
 DATA = TOP / "tests" / "data"
 FILES = [DATA / "otel-demo" / "traces.json", DATA / "otlp-edge-cases" / "jaeger_otel_traces_01.json"]
-
-
-@pytest.fixture(scope="session")
-def otelcol() -> str:
-    """The Collector's path; building it takes minutes, once."""
-    return subprocess.run(
-        [TOP / "scripts" / "collector"], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout.strip()
-
-
-@contextlib.contextmanager
-def collector(otelcol: str, log: Path, **settings: str) -> Iterator[str]:
-    """A running Collector; the address at which it takes OTLP over HTTP."""
-    address = f"127.0.0.1:{free_port()}"
-    listen = {"OTLP_HTTP_LISTEN": address, "OTLP_GRPC_LISTEN": f"127.0.0.1:{free_port()}"}
-    command = [otelcol, "--config", str(CONFIG), "--set", "service.telemetry.metrics.level=none"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            env=os.environ | listen | settings,
-            stdout=output,
-            stderr=output,
-            preexec_fn=die_with_parent,
-        )
-    try:
-        yield address
-    except BaseException:
-        print(log.read_text()[-4000:])
-        raise
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def post(address: str, request: ExportTraceServiceRequest) -> bool | None:
@@ -107,9 +72,9 @@ def test_what_a_stock_collector_writes_is_read_as_what_it_was_sent(
     expected = sorted(span for request in sent for span in spans_in(request))
     settings = {"KAFKA_BROKERS": kafka.address, "KAFKA_TOPIC": topic, "KAFKA_ENCODING": encoding}
     found: list[bytes] = []
-    with collector(otelcol, tmp_path / "collector.log", **settings) as address:
+    with collector(otelcol, CONFIGS / "to-kafka.yaml", tmp_path, settings) as running:
         for request in sent:
-            until("the Collector takes spans", lambda request=request: post(address, request))  # type: ignore[misc]
+            until("the Collector takes spans", lambda request=request: post(running.http, request))  # type: ignore[misc]
         for value in values(kafka.address, topic):
             found += spans_in(reader(value))
             if len(found) >= len(expected):
