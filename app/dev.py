@@ -24,6 +24,7 @@ from app.serve import bind, serve
 from app.settings import Settings
 from app.shop import requests
 from dsl.rule import Rule
+from streams.acts import telling
 from streams.config import Config, InputTopic, Windows
 from streams.embedded import BLOCK_BYTES, PARTITIONS, UNREAD_BYTES, EmbeddedBroker
 from streams.exporter import exporting
@@ -103,7 +104,7 @@ async def _work(dev: Dev, listener: socket.socket, stop: asyncio.Event) -> None:
             beside(_feed(dev, worker)),
             beside(_tell(dev, worker)),
         ):
-            with exporting(dev.config, clock.now):
+            with exporting(dev.config, clock.now), telling(dev.config, clock.now):
                 await worker.run(stop)
 
 

@@ -13,10 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import HEADERS, Problem, problem_response
 from app.security import Access, Caller, Rates
+from streams import acts
 
 MAX_BODY = 1 << 20  # bytes
 MAX_IMPORT = 32 << 20  # bytes of rule files
 SECONDS = 30.0  # for a body to come
+_REFUSALS = (401, 403)
 _READS = ("GET", "HEAD", "OPTIONS")
 _ALWAYS = ("/healthz", "/readyz", "/metrics", "/", "/api/openapi.json")
 _TRIALS = ("/api/rules/validate", "/api/rules/test")  # change nothing
@@ -50,6 +52,8 @@ class Guard:
         except ClientDisconnect:
             return
         except Problem as problem:
+            if problem.status in _REFUSALS:
+                acts.record(acts.ACCESS_REFUSED)
             await answer.instead(problem, scope, receive)
         except Exception:
             await answer.instead(Problem(500, "the API failed; its log tells why"), scope, receive)

@@ -168,10 +168,12 @@ def _cell(text: str, width: int) -> str:
 @contextmanager
 def _log(config_file: Path | None) -> "Iterator[RulesLog]":
     """The rules log, read to its end; UserError when Kafka is away or has no such topic."""
+    from app.clock import now
     from app.rule_files import read_rules
     from app.run import following
     from app.settings import load
     from app.told import told
+    from streams.acts import telling
     from streams.admin import partition_counts
     from streams.topics import Topics
 
@@ -182,7 +184,7 @@ def _log(config_file: Path | None) -> "Iterator[RulesLog]":
         existing = partition_counts(config.kafka)
     if topic not in existing:
         raise UserError(f"the topic {topic} does not exist: `betrace topics create` makes it")
-    with following(config, files) as log:
+    with following(config, files) as log, telling(config, now):
         if not log.wait(_PATIENCE):
             raise UserError(log.problem or f"the rules log was not read in {_PATIENCE:.0f} s: try again")
         yield log

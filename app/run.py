@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.told import told
 from dsl.rule import Rule
 from streams import signs
+from streams.acts import telling
 from streams.admin import TopicError, check_login, small_dead_letters, verify
 from streams.config import Config
 from streams.crash import CrashPoints
@@ -65,7 +66,7 @@ def run_worker(settings: Settings) -> None:
                     REGISTRY.register(worker.health)
                     worker.health.offended = offences(log, config).add
                     waiting.append(lambda: log.problem or worker.ready)
-                    with watched(worker), exporting(config, clock.now):
+                    with watched(worker), exporting(config, clock.now), telling(config, clock.now):
                         await worker.run(stop)
 
     until_told(work, settings.log.level, redaction)
@@ -94,7 +95,8 @@ def run_api(settings: Settings) -> None:
     index = Index(settings.api.index or config.data_dir / "violations.sqlite")
 
     async def work(stop: asyncio.Event) -> None:
-        with following(config, rules) as log, indexing(index, config) as reader:
+        telling_acts = telling(config, clock.now)
+        with following(config, rules) as log, indexing(index, config) as reader, telling_acts:
             kept = settings.violations
             async with beside(forgetting(index, kept.retention, kept.max_rows)):
                 waiting = lambda: reader.problem or log.problem  # noqa: E731

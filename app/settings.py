@@ -19,6 +19,7 @@ from streams.config import (
     Config,
     DeadLetters,
     Endpoint,
+    Held,
     InputTopic,
     Kafka,
     KeyRule,
@@ -206,6 +207,13 @@ class ApiSettings(_Group):
     index: Path | None = Field(None, description="file of the violation index; in worker.data_dir by default")
 
 
+class ComplianceSettings(_Group):
+    held: Held = Field(
+        "sample",
+        description="spans of rules with a control that held: off, all, sample (one a minute and partition)",
+    )
+
+
 class EvidenceTls(_Group):
     ca_file: Path | None = Field(None, description="certificates to trust there; the system's by default")
     cert_file: Path | None = Field(None, description="client certificate for the endpoint")
@@ -308,6 +316,7 @@ class Settings(_Group):
     violations: ViolationsSettings = ViolationsSettings()
     api: ApiSettings = ApiSettings()
     metrics: MetricsSettings = MetricsSettings()
+    compliance: ComplianceSettings = ComplianceSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     redaction: RedactionSettings = RedactionSettings()
     log: LogSettings = LogSettings()
@@ -429,6 +438,7 @@ class Settings(_Group):
             DeadLetters(self.dead_letter.max_share, self.dead_letter.window, self.dead_letter.min_records),
             worker.watchdog,
             self.redaction.policy(),
+            self.compliance.held if self.evidence.enabled else "off",
             self.evidence.enabled,
             self.evidence.endpoint(),
         )

@@ -75,6 +75,7 @@ class Limits:
         return max(self.memory - PROCESS_MEMORY, self.memory // 8)
 
 
+Held = Literal["off", "sample", "all"]
 Strategy = Literal["keep", "remove", "redact", "mask", "hash", "truncate", "tokenize", "encrypt"]
 Detector = Literal["secret", "email", "iban", "credit_card", "ssn", "phone", "ip", "name", "address"]
 DETECTORS: Mapping[Detector, Strategy] = {
@@ -136,5 +137,6 @@ class Config:
     dead_letters: DeadLetters = DeadLetters()
     watchdog: float = 60.0  # seconds for which a worker may be stuck; 0 for ever
     redaction: Policy = Policy()
+    held: Held = "sample"  # which traces on which a rule with a control held become spans
     evidence: bool = True  # whether violations also become spans
     endpoint: Endpoint | None = None  # that evidence is exported to

@@ -1,5 +1,6 @@
 """Judgements of one tick that are not written yet: of traces that are done, and of those that came again."""
 
+import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from streams.group import Due
 from streams.judge import Judge, JudgedBytes, Rules
 from streams.revise import opened, revised
 from streams.state import Finding, Judged, JudgedTrace
+from streams.upheld import Upheld, again
 
 
 class Earlier(NamedTuple):
@@ -15,6 +17,7 @@ class Earlier(NamedTuple):
 
     trace: JudgedTrace
     findings: list[Finding]
+    upheld: list[Upheld]
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Draft:
     _duplicates: int = 0
     _traces: list[JudgedTrace] = field(default_factory=list)
     _findings: list[Finding] = field(default_factory=list)
+    _upheld: list[Upheld] = field(default_factory=list)
     _activity: Activity = field(init=False)
 
     def __post_init__(self) -> None:
@@ -39,9 +43,12 @@ class Draft:
         result = judge.judge(data, due.reason, self.rules.rules, activity)
         if earlier is None:
             findings = [opened(found) for found in result.violations]
+            self._hold(result.upheld)
             self._put(due, result, findings, self.clock, 0, 0)
         else:
             findings = revised(earlier.findings, result.violations, result.decides, judge.now())
+            broken = frozenset(json.loads(each.value)["ruleId"] for each in earlier.findings)
+            self._hold(again(earlier.upheld, result.upheld, broken))
             before = earlier.trace
             self._put(due, result, findings, before.first, before.spans, before.duplicates)
 
@@ -49,7 +56,12 @@ class Draft:
         """What there is to write."""
         if not self._traces:
             return None
-        return Judged(self.clock, self._spans, self._duplicates, self._traces, self._findings, self._activity)
+        counts = self.clock, self._spans, self._duplicates
+        return Judged(*counts, self._traces, self._findings, self._activity, self._upheld)
+
+    def _hold(self, found: list[Upheld]) -> None:
+        self._upheld += found
+        self.size += 250 * len(found)
 
     def _put(
         self, due: Due, result: JudgedBytes, findings: list[Finding], first: int, spans: int, duplicates: int

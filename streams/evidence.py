@@ -1,53 +1,31 @@
-"""The spans that BeTrace writes: what a violation becomes in a trace, and how own spans are told."""
+"""The spans that a violation becomes: its own, and one for each control that its rule names."""
 
-import hashlib
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any, Final
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-SCOPE: Final = "betrace"
-EVIDENCE_ID: Final = "betrace.evidence.id"
+from dsl.rule import Control
+from streams import own_spans
+from streams.compliance import JUDGED, Outcome, Place, Statement, compliance_spans
+from streams.own_spans import EVIDENCE_ID, Value, evidence_span_id, own_trace, record
+
 VIOLATION: Final = "betrace.violation"
 RETRACTED: Final = "betrace.violation.retracted"
-MAX_BYTES: Final = 2048  # of a string
-_IN_TIME: Final = 90 * 10**9  # ns after its end in which a trace takes another span
-_VERSION: Final = version("betrace")
-
-
-def evidence_span_id(evidence_id: str, name: str) -> bytes:
-    """The 8-byte span id of an emitted span: the first 8 bytes of SHA-256 of its evidence id and its name."""
-    return hashlib.sha256((evidence_id + name).encode()).digest()[:8]
-
-
-def is_own(scope_name: str, span: Span | None) -> bool:
-    """Whether BeTrace emitted this span: the scope alone is not enough, its id must derive as ours do."""
-    if scope_name != SCOPE or span is None:
-        return False
-    ids = (a.value.string_value for a in span.attributes if a.key == EVIDENCE_ID)
-    return any(span.span_id == evidence_span_id(evidence_id, span.name) for evidence_id in ids)
 
 
 def records(violations: Iterable[bytes], *, replayed: bool = False) -> list[tuple[str, bytes]]:
     """What goes to the evidence topic for violations as they are published: trace ids (hex) and requests."""
-    spans = (violation_span(json.loads(value), replayed=replayed) for value in violations)
-    return [(span.trace_id.hex(), request(span).SerializeToString()) for span in spans if span is not None]
+    return [record(span) for value in violations for span in spans_of(json.loads(value), replayed=replayed)]
 
 
-def request(span: Span) -> ExportTraceServiceRequest:
-    """A span as it is sent."""
-    made = ExportTraceServiceRequest()
-    group = made.resource_spans.add()
-    group.resource.attributes.append(_attribute("service.name", "betrace"))
-    scope_spans = group.scope_spans.add()
-    scope_spans.scope.name, scope_spans.scope.version = SCOPE, _VERSION
-    scope_spans.spans.append(span)
-    return made
+def spans_of(violation: dict[str, Any], *, replayed: bool = False) -> list[Span]:
+    """The span of a violation as it is published, and one for each control that its rule names."""
+    span = violation_span(violation, replayed=replayed)
+    return [] if span is None else [span, *_compliance(violation, span)]
 
 
 def violation_span(violation: dict[str, Any], *, replayed: bool = False) -> Span | None:
@@ -66,7 +44,7 @@ def violation_span(violation: dict[str, Any], *, replayed: bool = False) -> Span
     inside = bool(parent) and not replayed and _in_time(violation, violation["updatedAt"])
     start, end = _window(violation)
     span = Span(
-        trace_id=home if inside else _own_trace(evidence_id),
+        trace_id=home if inside else own_trace(evidence_id),
         span_id=evidence_span_id(evidence_id, name),
         parent_span_id=parent if inside else b"",
         name=name,
@@ -82,12 +60,6 @@ def violation_span(violation: dict[str, Any], *, replayed: bool = False) -> Span
     return span
 
 
-def bounded(text: str) -> str:
-    """A text of at most `MAX_BYTES` in UTF-8, cut between characters."""
-    data = text.encode("utf-8", "replace")
-    return data[:MAX_BYTES].decode("utf-8", "ignore") if len(data) > MAX_BYTES else data.decode()
-
-
 def _amended(violation: dict[str, Any]) -> bool:
     before = violation["history"][-2:-1]
     return bool(before) and before[0]["status"] == violation["status"] == "open"
@@ -99,12 +71,8 @@ def _evidence_id(violation: dict[str, Any]) -> str:
     return str(violation["id"]) if revision == 1 else f"{violation['id']}.{revision}"
 
 
-def _own_trace(evidence_id: str) -> bytes:
-    return hashlib.sha256(f"{evidence_id} trace".encode()).digest()[:16]
-
-
 def _in_time(violation: dict[str, Any], at: str) -> bool:
-    return nanoseconds(at) - nanoseconds(violation["traceEnd"]) <= _IN_TIME
+    return own_spans.in_time(nanoseconds(violation["traceEnd"]), nanoseconds(at))
 
 
 def _window(violation: dict[str, Any]) -> tuple[int, int]:
@@ -129,12 +97,12 @@ def _taken_back(violation: dict[str, Any], home: bytes, may_be_inside: bool) -> 
     first = str(violation["id"])
     inside = may_be_inside and _in_time(violation, violation["detectedAt"])
     return Span.Link(
-        trace_id=home if inside else _own_trace(first), span_id=evidence_span_id(first, VIOLATION)
+        trace_id=home if inside else own_trace(first), span_id=evidence_span_id(first, VIOLATION)
     )
 
 
 def _attributes(violation: dict[str, Any], evidence_id: str) -> list[KeyValue]:
-    values: dict[str, str | bool | int | list[str]] = {
+    values: dict[str, Value] = {
         VIOLATION: True,
         EVIDENCE_ID: evidence_id,
         "betrace.violation.id": violation["id"],
@@ -143,6 +111,7 @@ def _attributes(violation: dict[str, Any], evidence_id: str) -> list[KeyValue]:
         "betrace.violation.rule_version": violation["ruleVersion"],
         "betrace.violation.severity": violation["severity"],
         "betrace.violation.message": violation["message"],
+        "betrace.violation.service": violation["service"],
         "betrace.violation.trace_id": violation["traceId"],
         "betrace.violation.detected_at": violation["detectedAt"],
         "betrace.trace.complete": violation["complete"],
@@ -153,21 +122,30 @@ def _attributes(violation: dict[str, Any], evidence_id: str) -> list[KeyValue]:
         named = list(dict.fromkeys(pair[name] for pair in violation["compliance"]))
         if named:
             values[f"compliance.{name}"] = named[0] if len(named) == 1 else named
-    return [_attribute(key, value) for key, value in values.items()]
+    return own_spans.attributes(values)
 
 
-def _attribute(key: str, value: str | bool | int | list[str]) -> KeyValue:
-    return KeyValue(key=key, value=_value(value))
-
-
-def _value(value: str | bool | int | list[str]) -> AnyValue:
-    if isinstance(value, bool):
-        return AnyValue(bool_value=value)
-    if isinstance(value, int):
-        return AnyValue(int_value=value)
-    if isinstance(value, str):
-        return AnyValue(string_value=bounded(value))
-    return AnyValue(array_value=ArrayValue(values=[_value(each) for each in value]))
+def _compliance(violation: dict[str, Any], span: Span) -> list[Span]:
+    """Beside the violation's span, or under it where that has no parent; a retraction tells of success."""
+    more: dict[str, Value] = {
+        "betrace.rule.id": violation["ruleId"],
+        "betrace.rule.version": violation["ruleVersion"],
+        "betrace.trace.id": violation["traceId"],
+        "betrace.service": violation["service"],
+        "betrace.violation.id": violation["id"],
+    }
+    outcome: Outcome = "failure" if violation["status"] == "open" else "success"
+    statement = Statement(JUDGED, outcome, _evidence_id(violation), more)
+    links = tuple((link.trace_id, link.span_id) for link in span.links)
+    place = Place(
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
+        span.trace_id,
+        span.parent_span_id or span.span_id,
+        links,
+    )
+    pairs = violation["compliance"]
+    return compliance_spans(statement, [Control(p["framework"], p["control"]) for p in pairs], place)
 
 
 def nanoseconds(text: str) -> int:

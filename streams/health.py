@@ -1,5 +1,6 @@
 """How each rule does, for Prometheus: what it came to, how long it took, when it was evaluated last."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -77,4 +78,21 @@ class Health(Collector):
             seconds.add_metric([rule_id], counts.micros / 1e6)
             if evaluated:
                 last.add_metric([rule_id], self._last)
-        yield from (verdicts, mismatches, cut_offs, seconds, last)
+        yield from (verdicts, mismatches, cut_offs, seconds, last, self._exercised())
+
+    def _exercised(self) -> CounterMetricFamily:
+        """How often each control was exercised by the rules that name it."""
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for rule in self._rules.rules if self._rules else ():
+            came = self._counts[rule.id]
+            for control in set(rule.compliance) if rule.mode != "shadow" else ():
+                counts[(*control, "success")] += came.applied - came.violated
+                counts[(*control, "failure")] += came.violated
+        metric = CounterMetricFamily(
+            "betrace_compliance_evaluations",
+            "Traces on which a control was exercised, a rule and trace, by outcome",
+            labels=["framework", "control", "outcome"],
+        )
+        for labels, count in counts.items():
+            metric.add_metric(labels, count)
+        return metric

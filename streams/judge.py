@@ -14,6 +14,7 @@ from streams.activity import Activity, Version
 from streams.group import Reason
 from streams.health import Health
 from streams.redaction import DEFAULT, Redaction
+from streams.upheld import Sampling, Upheld, upheld
 from streams.violation import Found, records
 
 _LIMITS: frozenset[Reason] = frozenset({"span_limit", "size_limit", "memory"})
@@ -35,6 +36,7 @@ class JudgedBytes(NamedTuple):
     duplicates: int
     violations: list[Found]
     decides: Callable[[str], bool]  # whether it stands against an earlier violation of a rule
+    upheld: list[Upheld]
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Judge:
     now: Callable[[], int]
     health: Health = field(default_factory=Health)
     redaction: Redaction = DEFAULT
+    sampling: Sampling = field(default_factory=Sampling)
     timer: Callable[[], float] = time.perf_counter
     deadline: Deadline = field(default_factory=lambda: Deadline(_TOO_LONG, time.thread_time))
     progress: int = 0  # moves on while it judges
@@ -60,6 +63,7 @@ class Judge:
         trace = Trace.of(traces_data, cut=cut)
         now = self.now()
         violations: list[Found] = []
+        held: list[Upheld] = []
         undecided: set[str] = set()
         activity.traces += 1
         self.progress += 1
@@ -70,6 +74,8 @@ class Judge:
                 activity.came(Version(rule.id, rule.version)).count(verdict)
             if verdict.violations:
                 violations += records(trace, verdict, reason, now, self.redaction)
+            elif self.sampling.takes(verdict, now):
+                held.append(upheld(trace, verdict, now, self.redaction))
             if verdict.truncated or verdict.outcome == "error":
                 undecided.add(rule.id)
         return JudgedBytes(
@@ -77,6 +83,7 @@ class Judge:
             trace.duplicates,
             violations,
             lambda rule_id: not cut and rule_id in rules.ids and rule_id not in undecided,
+            held,
         )
 
     def _verdicts(self, trace: Trace, rules: RuleSet, activity: Activity) -> Iterable[Verdict]:

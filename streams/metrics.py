@@ -53,7 +53,17 @@ DETECTION_DELAY = Histogram(
 )
 
 
-EVIDENCE = Counter("betrace_evidence_spans", "Spans written to the topic of evidence", ["kind"])
+EVIDENCE = Counter(
+    "betrace_evidence_spans", "Spans written to the topic of evidence: broken, held, acts", ["kind"]
+)
+ACTS = Counter(
+    "betrace_compliance_acts",
+    "Acts of BeTrace itself that a control asks for",
+    ["operation", "outcome"],
+)
+ACTS_UNTOLD = Counter(
+    "betrace_compliance_acts_untold", "Spans of such acts that were not written, as Kafka was away for long"
+)
 EXPORTED = Counter(
     "betrace_export_spans",
     "Spans of evidence by what the endpoint did with them: taken, rejected, refused; or unreadable",

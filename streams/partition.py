@@ -1,6 +1,7 @@
 """One partition of the spans topic from blocks and ticks to judged traces, over any restarts."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from streams.state import (
     trace_key,
 )
 from streams.store import Done, Store
+from streams.upheld import Upheld
 
 _CHUNK_BYTES = 600_000  # of one `J` value; a broker takes 1 MB
 _BREATH = 200  # traces judged before other tasks may run
@@ -42,6 +44,21 @@ class Step(NamedTuple):
     writes: list[Done]
     violations: list[tuple[str, bytes]]
     activity: list[tuple[str, bytes]]
+    upheld: Sequence[Upheld] = ()
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """What a tick makes durable, and publishes."""
+
+    writes: list[Done] = field(default_factory=list)
+    violations: list[tuple[str, bytes]] = field(default_factory=list)
+    upheld: list[Upheld] = field(default_factory=list)
+
+    def add(self, write: Done, judged: Judged) -> None:
+        self.writes.append(write)
+        self.violations += judged.published
+        self.upheld += [each for each in judged.upheld if each.publish]
 
 
 @dataclass(slots=True)
@@ -93,18 +110,18 @@ class Partition:
         await self.ledger.begin(offset)
         if not repeated:
             await self._hear(Tick.decode(data))
-        writes, violations = await self._repeat(offset, repeated)
+        leaving = await self._repeat(offset, repeated)
         if not repeated:
-            await self._advance(offset, writes, violations)
+            await self._advance(offset, leaving)
         rows, activity = self.ledger.take()
-        writes += rows
+        leaving.writes += rows
         if offset == self.state.tick:
-            writes.append(await self.store.write(TICK_KEY, self.state.encode()))
+            leaving.writes.append(await self.store.write(TICK_KEY, self.state.encode()))
             self.crash.reach("state-written")
             self._index()
-            writes += await self._forget()  # after `T`, which knows what the blocks told
+            leaving.writes += await self._forget()  # after `T`, which knows what the blocks told
         self.crash.reach("tick-written")
-        return Step(writes, violations, activity)
+        return Step(leaving.writes, leaving.violations, activity, leaving.upheld)
 
     def find(self, trace_id: bytes) -> tuple[Judged, JudgedTrace, list[Finding]] | None:
         """The last judgement of a trace that is remembered."""
@@ -182,25 +199,23 @@ class Partition:
             self.state.count(source, counts)
         await self.ledger.tell_if_due(self.state.clock.now)
 
-    async def _advance(self, offset: int, writes: list[Done], violations: list[tuple[str, bytes]]) -> None:
+    async def _advance(self, offset: int, leaving: _Leaving) -> None:
         if not self.state.clock.unknown():
-            await self._judge_due(offset, writes, violations)
+            await self._judge_due(offset, leaving)
         self.applied = self.state.tick = offset
         self.state.in_flight = self.group.spans
 
-    async def _repeat(self, offset: int, repeated: bool) -> tuple[list[Done], list[tuple[str, bytes]]]:
+    async def _repeat(self, offset: int, repeated: bool) -> _Leaving:
         """What this tick judged before a crash: the same is made durable and published again."""
-        writes: list[Done] = []
-        violations: list[tuple[str, bytes]] = []
+        leaving = _Leaving()
         for key, value in list(self.store.scan(judged_key(offset, 0), judged_key(offset + 1, 0))):
             judged = Judged.decode(value)
-            writes.append(await self.store.write(key, value))
-            violations += judged.published
+            leaving.add(await self.store.write(key, value), judged)
             if not repeated:
                 await self._settle(key, judged, len(value))
-        return writes, violations
+        return leaving
 
-    async def _judge_due(self, offset: int, writes: list[Done], violations: list[tuple[str, bytes]]) -> None:
+    async def _judge_due(self, offset: int, leaving: _Leaving) -> None:
         rules = self.judge.rules()
         self.judge.health.judges_by(rules.rules)
         chunk = sum(1 for _ in self.store.scan(judged_key(offset, 0), judged_key(offset + 1, 0)))
@@ -208,23 +223,20 @@ class Partition:
         for number, due in enumerate(list(self.group.due(self.state.clock.now))):
             draft.add(due, self._bytes_of(due), self.judge, self._earlier(due))
             if draft.size > _CHUNK_BYTES:
-                writes += await self._write_judged(judged_key(offset, chunk), draft, violations)
+                await self._write_judged(judged_key(offset, chunk), draft, leaving)
                 draft, chunk = Draft(self.state.clock.now, rules), chunk + 1
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
-        writes += await self._write_judged(judged_key(offset, chunk), draft, violations)
+        await self._write_judged(judged_key(offset, chunk), draft, leaving)
 
-    async def _write_judged(
-        self, key: bytes, draft: Draft, violations: list[tuple[str, bytes]]
-    ) -> list[Done]:
+    async def _write_judged(self, key: bytes, draft: Draft, leaving: _Leaving) -> None:
         judged = draft.judged()
         if judged is None:
-            return []
+            return
         value = judged.encode()
         write = await self.store.write(key, value)
         await self._settle(key, judged, len(value))
-        violations += judged.published
-        return [write]
+        leaving.add(write, judged)
 
     async def _settle(self, key: bytes, judged: Judged, size: int) -> None:
         """The traces of a judged chunk are in flight no more."""
@@ -254,7 +266,8 @@ class Partition:
         found = self.find(due.trace_id)
         if found is None:
             raise LookupError(f"the judgement of trace {due.trace_id.hex()} is gone though it was reopened")
-        return Earlier(*found[1:])
+        judged, trace, findings = found
+        return Earlier(trace, findings, judged.upheld_on(due.trace_id))
 
     def _bytes_of(self, due: Due) -> bytes:
         places = fragments(due.trace.at)

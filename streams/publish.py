@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from streams import metrics
+from streams import metrics, upheld
 from streams.crash import CrashPoints
 from streams.evidence import records
 from streams.lease import Lease
@@ -60,23 +60,25 @@ class Publisher:
             await write
         await self.lease.wait()
         await self._send(self.topics.activity, step.activity)
-        if step.violations:
+        if step.violations or step.upheld:
             self.crash.reach("judged-written")
             await self._send(self.topics.violations, step.violations)
             await self._prove(step)
             metrics.PUBLISHED.labels("written").inc(len(step.violations))
-            if time is not None:
+            if time is not None and step.violations:
                 metrics.DETECTION_DELAY.observe(max(0.0, self.now() / 1e9 - time))
             self.crash.reach("published")
         acknowledge()
         metrics.LAST_COMMIT.set(self.now() / 1e9)
 
     async def _prove(self, step: Step) -> None:
-        """Write the violations of a step as spans: a repeat writes the same."""
+        """Write the violations of a step, and what held, as spans: a repeat writes the same."""
         if self.evidence:
-            spans = records(value for _, value in step.violations)
-            await self._send(self.topics.evidence, spans)
-            metrics.EVIDENCE.labels("violation").inc(len(spans))
+            broken = records(value for _, value in step.violations)
+            held = upheld.records(step.upheld)
+            await self._send(self.topics.evidence, broken + held)
+            metrics.EVIDENCE.labels("broken").inc(len(broken))
+            metrics.EVIDENCE.labels("held").inc(len(held))
 
     async def _send(self, topic: str, records: list[tuple[str, bytes]]) -> None:
         """Send records, and wait until all are written."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from dsl.said import Said, Shown, shown
-from streams import disguise, metrics
+from streams import acts, disguise, metrics
 from streams.config import Policy
 from streams.detectors import KINDS, find, kind_of_key
 
@@ -54,6 +54,7 @@ class Redaction:
             return self._leaving(key, value)
         except Exception:  # whatever went wrong: the value stays inside
             metrics.REDACTION_FAILED.inc()
+            acts.record(acts.REDACTION_FAILED)
             return "[REDACTED:error]"
 
     def text(self, text: str) -> str:
@@ -62,6 +63,7 @@ class Redaction:
             return self._detected(text, len(text))
         except Exception:  # as above
             metrics.REDACTION_FAILED.inc()
+            acts.record(acts.REDACTION_FAILED)
             return "[REDACTED:error]"
 
     def attributes(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -157,6 +159,7 @@ class Redaction:
         """A value whose key decides: lists and mappings item by item where they are kept, else as one."""
         if rule.strategy == "remove":
             metrics.REDACTED.labels("key", "remove").inc()
+            acts.record(acts.DATA_REDACTED)
             return REMOVED
         if rule.strategy == "keep":
             return _plain(value)
@@ -168,6 +171,7 @@ class Redaction:
         hits = find(text, frozenset(KINDS)) if rule.kind == "value" else []
         whole = len(hits) == 1 and (hits[0].start, hits[0].end) == (0, len(text))
         metrics.REDACTED.labels("key", rule.strategy).inc()
+        acts.record(acts.DATA_REDACTED)
         return _cut(self._disguised(text, hits[0].kind if whole else rule.kind, rule.strategy))
 
     def _detected(self, text: str, until: int) -> str:
@@ -182,6 +186,7 @@ class Redaction:
             strategy = self._how[hit.kind]
             made = self._disguised(text[hit.start : hit.end], hit.kind, strategy)
             metrics.REDACTED.labels(hit.kind, strategy).inc()
+            acts.record(acts.DATA_REDACTED)
             out += [text[at : hit.start], made]
             at = hit.end
         return "".join(out) + text[at:until] + ("…" if len(text) > until else "")

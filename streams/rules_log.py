@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
 from dsl.compile import compile_rule, rule_set
 from dsl.judge import Compiled
 from dsl.rule import Rule
-from streams import metrics
+from streams import acts, metrics
 from streams.activity import Version
 from streams.config import Kafka
 from streams.fold import Change, Fold
@@ -108,7 +108,10 @@ class RulesLog:
                     raise NotWritten(
                         "the proposal was written, but not read back in time: look before you repeat it"
                     )
-            return self._outcomes[last]
+            accepted = self._outcomes[last]
+        if accepted:
+            acts.record(acts.RULE_CHANGED)
+        return accepted
 
     def _append(self, records: Sequence[tuple[str, bytes]], seconds: float) -> int:
         """The offset of the last record."""

@@ -8,8 +8,8 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
-from streams.evidence import SCOPE, is_own
 from streams.otlp import span_problem
+from streams.own_spans import SCOPE, is_own
 
 NO_PARENT = bytes(8)
 _RESOURCE_SPANS = 0x0A

@@ -21,6 +21,7 @@ from streams.activity import Activity, Told
 from streams.block import VERSION, Counts, Position, Source, UnknownRecord
 from streams.clock import Clock
 from streams.group import Reason
+from streams.upheld import Upheld
 
 TICK_KEY = b"T"
 INDEXED_KEY = b"i"  # offset of the last tick whose judged traces stand under `I`
@@ -119,11 +120,16 @@ class Judged:
     traces: list[JudgedTrace]
     findings: list[Finding]
     activity: Activity  # what the rules came to
+    upheld: list[Upheld] = field(default_factory=list)  # that are told
 
     @property
     def published(self) -> list[tuple[str, bytes]]:
         """The violations to publish: id, JSON."""
         return [(finding.id, finding.value) for finding in self.findings if finding.publish]
+
+    def upheld_on(self, trace_id: bytes) -> list[Upheld]:
+        """What is told to have held on a trace."""
+        return [each for each in self.upheld if each.trace_id == trace_id.hex()]
 
     def of(self, trace_id: bytes) -> tuple[JudgedTrace, list[Finding]]:
         """A trace of this chunk, and its findings."""
@@ -156,6 +162,7 @@ class Judged:
                 "spans": self.spans,
                 "duplicates": self.duplicates,
                 "traces": len(traces),
+                "upheld": self.upheld,
                 "findings": [[f.id, len(f.value), int(f.publish)] for f in self.findings],
             },
             separators=(",", ":"),
@@ -176,7 +183,8 @@ class Judged:
             findings.append(Finding(key, value[end : end + size], bool(publish)))
             end += size
         activity = Activity.of_json(head["activity"])
-        return cls(head["clock"], head["spans"], head["duplicates"], traces, findings, activity)
+        upheld = [Upheld(*each) for each in head.get("upheld", ())]
+        return cls(head["clock"], head["spans"], head["duplicates"], traces, findings, activity, upheld)
 
 
 class Where(NamedTuple):

@@ -36,6 +36,7 @@ from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_opti
 from streams.threads import unless
 from streams.topics import Topics
 from streams.transport import SESSION, faust_app
+from streams.upheld import Sampling
 
 log = logging.getLogger("betrace.worker")
 
@@ -256,7 +257,11 @@ class Worker:
             lambda place, start, end: written(self.config.kafka, place, start, end),
         )
         group = Group(self.config.windows, self.config.limits, self.load)
-        judge = Judge(self.rules.in_force, self.rules.in_force_at, self.now, self.health, self.redaction)
+        sampling = Sampling(self.config.held)
+        rules = self.rules
+        judge = Judge(
+            rules.in_force, rules.in_force_at, self.now, self.health, self.redaction, sampling=sampling
+        )
         topics = self.inputs.topics
         self.opening[number] = store
         try:

@@ -14,8 +14,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from app.shop import requests
-from streams.evidence import EVIDENCE_ID, SCOPE, evidence_span_id
 from streams.otlp import request_of_json
+from streams.own_spans import EVIDENCE_ID, SCOPE, evidence_span_id
 
 _DATA = Path(__file__).parent.parent / "data" / "train-ticket"
 _FILES = ("normal.jsonl.gz", "faults.jsonl.gz")

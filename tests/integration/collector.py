@@ -4,11 +4,14 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from streams.otlp import request_of_json
 from tests.integration.processes import free_port
@@ -68,3 +71,29 @@ def written(file: Path) -> Iterator[ExportTraceServiceRequest]:
         with contextlib.suppress(json.JSONDecodeError):
             json.loads(line)
             yield request_of_json(line.encode())
+
+
+def post(address: str, request: ExportTraceServiceRequest) -> bool | None:
+    """Send a request as OTLP over HTTP; None while nothing listens."""
+    headers = {"Content-Type": "application/x-protobuf"}
+    data = request.SerializeToString()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://{address}/v1/traces", data, headers)):
+            return True
+    except urllib.error.URLError:
+        return None
+
+
+def spans_in(
+    request: ExportTraceServiceRequest, wanted: Callable[[str], bool] = lambda _: True
+) -> list[bytes]:
+    """Each span with its resource and scope, of the scopes that are wanted; an empty status is none."""
+    found = []
+    for group in request.resource_spans:
+        for scope in group.scope_spans:
+            for span in scope.spans if wanted(scope.scope.name) else ():
+                if span.status == Status():
+                    span.ClearField("status")
+                parts = (group.resource, scope.scope, span)
+                found.append(b"".join(part.SerializeToString(deterministic=True) for part in parts))
+    return found

@@ -1,7 +1,5 @@
 """A stock OpenTelemetry Collector's Kafka exporter writes what BeTrace reads."""
 
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,24 +9,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from streams.otlp import request_of_json, request_of_proto
 from streams.trace_files import TracesPiece, read
-from tests.integration.collector import CONFIGS, collector
+from tests.integration.collector import CONFIGS, collector, post, spans_in
 from tests.integration.processes import until
 from tests.kafka import Kafka, create_topic
 
 TOP = Path(__file__).parent.parent.parent
 DATA = TOP / "tests" / "data"
 FILES = [DATA / "otel-demo" / "traces.json", DATA / "otlp-edge-cases" / "jaeger_otel_traces_01.json"]
-
-
-def post(address: str, request: ExportTraceServiceRequest) -> bool | None:
-    """Send a request as OTLP over HTTP; None while nothing listens."""
-    headers = {"Content-Type": "application/x-protobuf"}
-    data = request.SerializeToString()
-    try:
-        with urllib.request.urlopen(urllib.request.Request(f"http://{address}/v1/traces", data, headers)):
-            return True
-    except urllib.error.URLError:
-        return None
 
 
 def values(address: str, topic: str) -> Iterator[bytes]:
@@ -42,16 +29,6 @@ def values(address: str, topic: str) -> Iterator[bytes]:
             yield message.value() or b""
     finally:
         consumer.close()
-
-
-def spans_in(request: ExportTraceServiceRequest) -> list[bytes]:
-    """Each span with its resource and scope."""
-    return [
-        b"".join(part.SerializeToString(deterministic=True) for part in (rs.resource, ss.scope, span))
-        for rs in request.resource_spans
-        for ss in rs.scope_spans
-        for span in ss.spans
-    ]
 
 
 @pytest.mark.timeout(900)

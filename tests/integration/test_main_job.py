@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from streams.config import Kafka as KafkaConfig
 from streams.crash import POINTS
-from streams.evidence import is_own
+from streams.own_spans import is_own
 from streams.ranges import Ranges
 from streams.topics import Topics
 from tests.integration.processes import Betrace, until

@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from app import clock
-from streams.evidence import EVIDENCE_ID, evidence_span_id
+from streams.own_spans import EVIDENCE_ID, evidence_span_id
 from streams.ranges import Ranges
 from tests.integration.processes import Betrace, until
 from tests.integration.test_main_job import FILES, RULES, SPANS, betrace, expected

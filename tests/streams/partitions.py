@@ -11,12 +11,13 @@ from dsl.files import load
 from streams.activity import Version
 from streams.block import Builder, Counts, Position, Source, Tick
 from streams.cache import BlockCache
-from streams.config import Limits, Windows
+from streams.config import Held, Limits, Windows
 from streams.crash import CrashPoints
 from streams.group import Group, Load
 from streams.judge import Judge, Rules
 from streams.partition import Partition, Step
 from streams.split import split
+from streams.upheld import Sampling
 from tests.streams.spans import request
 
 INPUT = Source("spans", 0)
@@ -77,10 +78,18 @@ def tick(time: int, *counts: Counts) -> bytes:
     return Tick({INPUT: time}, {"spans": 1}, {INPUT: list(counts)}).encode()
 
 
-async def opened(table: Table, first: int, rules: RuleSet = RULES, limits: Limits | None = None) -> Partition:
+async def opened(
+    table: Table, first: int, rules: RuleSet = RULES, limits: Limits | None = None, held: Held = "sample"
+) -> Partition:
     group = Group(WINDOWS, limits or Limits(), Load())
     versions = [Version(rule.id, rule.version) for rule in rules.rules]
-    judge = Judge(lambda: Rules(rules, 0), lambda _: versions, lambda: 10**18, timer=lambda: 0.0)
+    judge = Judge(
+        lambda: Rules(rules, 0),
+        lambda _: versions,
+        lambda: 10**18,
+        timer=lambda: 0.0,
+        sampling=Sampling(held),
+    )
     return await Partition.open(
         table, 3, first, group, judge, CrashPoints(), frozenset({"spans"}), BlockCache()
     )

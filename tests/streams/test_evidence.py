@@ -12,17 +12,8 @@ from dsl.compile import compile_rule
 from dsl.judge import judge
 from dsl.rule import Control, Rule
 from dsl.trace import Trace
-from streams.evidence import (
-    EVIDENCE_ID,
-    MAX_BYTES,
-    RETRACTED,
-    VIOLATION,
-    evidence_span_id,
-    is_own,
-    nanoseconds,
-    records,
-    violation_span,
-)
+from streams.evidence import RETRACTED, VIOLATION, nanoseconds, records, violation_span
+from streams.own_spans import EVIDENCE_ID, MAX_BYTES, evidence_span_id, is_own
 from streams.split import split
 from streams.violation import timestamp, violation_json
 from tests.streams.spans import request, span
@@ -36,7 +27,8 @@ def of(**changes: Any) -> dict[str, Any]:
     evidence = {"spanId": "00000000000000aa", "startTime": timestamp(START + 10**8), "durationMs": 20.5}
     return {
         "id": "ab" * 16, "status": "open", "revision": 1, "mode": "enforce", "severity": "high",
-        "ruleId": "r", "ruleName": "Rule", "ruleVersion": 3, "message": "no check", "traceId": "cd" * 16,
+        "ruleId": "r", "ruleName": "Rule", "ruleVersion": 3, "service": "shop", "message": "no check",
+        "traceId": "cd" * 16,
         "spans": [evidence], "parentSpanId": "00000000000000aa", "complete": True, "decisionReason": "root",
         "traceStart": timestamp(START), "traceEnd": timestamp(START + 10**9),
         "detectedAt": timestamp(START + 6 * 10**9), "updatedAt": timestamp(START + 6 * 10**9),
@@ -59,6 +51,14 @@ def attributes(made: Any) -> dict[str, Any]:
     return {a.key: plain(a.value) for a in made.attributes}
 
 
+def spans_in(found: list[tuple[str, bytes]]) -> list[Any]:
+    """The spans of records, each of which holds one."""
+    return [
+        ExportTraceServiceRequest.FromString(data).resource_spans[0].scope_spans[0].spans[0]
+        for _, data in found
+    ]
+
+
 def test_a_violation_stands_in_its_trace_under_its_first_evidence_and_within_its_time() -> None:
     made = violation_span(of(compliance=[{"framework": "soc2", "control": "CC6.1"}]))
     assert made is not None
@@ -75,6 +75,7 @@ def test_a_violation_stands_in_its_trace_under_its_first_evidence_and_within_its
         "betrace.violation.rule_version": 3,
         "betrace.violation.severity": "high",
         "betrace.violation.message": "no check",
+        "betrace.violation.service": "shop",
         "betrace.violation.trace_id": "cd" * 16,
         "betrace.violation.detected_at": of()["detectedAt"],
         "betrace.trace.complete": True,
