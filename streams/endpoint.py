@@ -82,19 +82,27 @@ class HttpSender:
             self._connection = http.client.HTTPConnection(host, address.port, timeout=PATIENCE)
 
     def send(self, request: bytes) -> Answer:
+        kept = self._connection.sock is not None
         try:
-            self._connection.request("POST", self._path, request, self._headers)
-            response = self._connection.getresponse()
-            body = response.read(_MOST)
+            return self._exchanged(request)
+        except ConnectionError as problem:
+            self._connection.close()
+            # an endpoint that closes what was idle is heard of only now
+            return self.send(request) if kept else _unreachable(problem)
         except (OSError, http.client.HTTPException) as problem:
             self._connection.close()
-            return Answer("later", f"unreachable: {str(problem) or type(problem).__name__}")
-        if not response.isclosed():
-            self._connection.close()
-        return self._meaning(response, body)
+            return _unreachable(problem)
 
     def close(self) -> None:
         self._connection.close()
+
+    def _exchanged(self, request: bytes) -> Answer:
+        self._connection.request("POST", self._path, request, self._headers)
+        response = self._connection.getresponse()
+        body = response.read(_MOST)
+        if not response.isclosed():
+            self._connection.close()
+        return self._meaning(response, body)
 
     def _meaning(self, response: http.client.HTTPResponse, body: bytes) -> Answer:
         if 200 <= response.status < 300:
@@ -103,6 +111,10 @@ class HttpSender:
         if response.status in _OF_THE_DATA:
             return Answer("refused", why)
         return Answer("later", why, after=seconds(response.headers.get("retry-after"), self._now() / 1e9))
+
+
+def _unreachable(problem: Exception) -> Answer:
+    return Answer("later", f"unreachable: {str(problem) or type(problem).__name__}")
 
 
 def tls_context(endpoint: Endpoint) -> ssl.SSLContext:

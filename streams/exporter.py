@@ -116,6 +116,8 @@ class Exporter:
             try:
                 self._follow()
             except Exception as problem:  # evidence waits in its topic, and judging goes on
+                if self._stopping.is_set():
+                    return
                 log.error("exporting begins anew: %s: %s", type(problem).__name__, problem)
                 self._stopping.wait(_FIRST)
 

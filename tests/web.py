@@ -18,6 +18,7 @@ class Web:
     def __init__(self, certificate: Certificate | None = None) -> None:
         self.seen: list[tuple[str, str | None, bytes]] = []
         self.answer: Answer = (200, {}, b"")
+        self.closes = False  # what it answered on, without saying so
         self.answer_to: Callable[[bytes], Answer] = lambda _: self.answer
         outer = self
 
@@ -29,6 +30,7 @@ class Web:
                 outer.seen.append((self.path, self.headers["x-scope-orgid"], body))
                 status, headers, answer = outer.answer_to(body)
                 self.send_response(status)
+                self.close_connection = outer.closes
                 for name, value in (headers | {"content-length": str(len(answer))}).items():
                     self.send_header(name, value)
                 self.end_headers()

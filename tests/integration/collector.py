@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from streams.otlp import request_of_json
 from tests.integration.processes import free_port
@@ -92,8 +92,10 @@ def spans_in(
     for group in request.resource_spans:
         for scope in group.scope_spans:
             for span in scope.spans if wanted(scope.scope.name) else ():
-                if span.status == Status():
-                    span.ClearField("status")
-                parts = (group.resource, scope.scope, span)
+                kept = Span()
+                kept.CopyFrom(span)
+                if kept.status == Status():
+                    kept.ClearField("status")
+                parts = (group.resource, scope.scope, kept)
                 found.append(b"".join(part.SerializeToString(deterministic=True) for part in parts))
     return found

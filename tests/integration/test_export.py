@@ -14,7 +14,7 @@ from streams.config import Kafka as KafkaConfig
 from streams.endpoint import sender
 from streams.exporter import Exporter
 from tests.integration.outage import outage
-from tests.integration.processes import until
+from tests.integration.processes import Betrace, free_port, until
 from tests.kafka import Kafka, create_topic
 from tests.streams.spans import request, span
 from tests.web import Answer, Web, serving
@@ -112,6 +112,41 @@ def test_an_endpoint_that_takes_nothing_at_all_loses_nothing(kafka: Kafka, group
         web.answer = (200, {}, b"")
         until("all is committed", lambda: True if committed(kafka, group) == 5 else None)
     assert arrived(web) == {1, 2, 3, 4, 5}
+
+
+def test_a_worker_shows_its_headers_to_the_endpoint_alone(kafka: Kafka, group: str, tmp_path: Path) -> None:
+    (tmp_path / "headers").write_text("x-scope-orgid: s3cr3t-tenant\n")
+    betrace, web = Betrace.on(kafka, group, tmp_path), Web()
+    web.answer = (401, {}, b"no: s3cr3t-tenant")
+    for name, value in {
+        "EVIDENCE_OTLP_ENDPOINT": f"http://{web.address}",
+        "EVIDENCE_OTLP_PROTOCOL": "http",
+        "EVIDENCE_OTLP_HEADERS_FILE": str(tmp_path / "headers"),
+        "LOG_LEVEL": "debug",
+    }.items():
+        betrace.set(name, value)
+    fill(kafka, group, [numbered(1)])
+    with serving(web), betrace.worker() as worker:
+        until("it was tried", lambda: True if web.seen else None)
+        until("it says so", lambda: "export_stalled_seconds 0.0" not in worker.metrics() or None)
+        shown = worker.metrics() + betrace.run("config")
+        web.answer = (200, {}, b"")
+        until("all is committed", lambda: True if committed(kafka, group) == 1 else None)
+    assert {orgid for _, orgid, _ in web.seen} == {"s3cr3t-tenant"}
+    log = (tmp_path / "worker-1.log").read_text()
+    assert "the endpoint takes no evidence, which waits in its topic: HTTP 401" in log
+    assert "s3cr3t" not in shown + log
+
+
+def test_dev_exports_from_its_embedded_broker(tmp_path: Path) -> None:
+    web = Web()
+    betrace = Betrace({"API_LISTEN": f"127.0.0.1:{free_port()}"}, tmp_path)
+    betrace.set("EVIDENCE_OTLP_ENDPOINT", f"http://{web.address}").set("EVIDENCE_OTLP_PROTOCOL", "http")
+    with serving(web), betrace.start("dev"):
+        until(
+            "a violation arrives",
+            lambda: True if any(b"rule_id" in body for _, _, body in web.seen) else None,
+        )
 
 
 def test_an_exporter_goes_on_while_another_comes_and_goes(kafka: Kafka, group: str) -> None:

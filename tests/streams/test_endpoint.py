@@ -182,3 +182,10 @@ def test_grpc_over_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
 def test_retry_after_in_the_past_is_now() -> None:
     assert seconds("Mon, 02 Feb 2015 02:40:30 GMT", NOW) == 0.0
     assert seconds(None, NOW) is None
+
+
+def test_a_connection_that_was_closed_meanwhile_is_no_failure(web: Web) -> None:
+    web.closes = True
+    with contextlib.closing(to(f"http://{web.address}", "http")) as made:
+        assert [made.send(SENT) for _ in range(3)] == [Answer("taken")] * 3
+    assert len(web.seen) == 3
