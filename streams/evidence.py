@@ -131,6 +131,7 @@ def _compliance(violation: dict[str, Any], span: Span) -> list[Span]:
         "betrace.rule.id": violation["ruleId"],
         "betrace.rule.version": violation["ruleVersion"],
         "betrace.trace.id": violation["traceId"],
+        "betrace.trace.complete": violation["complete"],
         "betrace.service": violation["service"],
         "betrace.violation.id": violation["id"],
     }

@@ -74,7 +74,7 @@ class Judge:
                 activity.came(Version(rule.id, rule.version)).count(verdict)
             if verdict.violations:
                 violations += records(trace, verdict, reason, now, self.redaction)
-            elif self.sampling.takes(verdict, now):
+            elif rule.compliance and not cut and self.sampling.takes(verdict, now):
                 held.append(upheld(trace, verdict, now, self.redaction))
             if verdict.truncated or verdict.outcome == "error":
                 undecided.add(rule.id)

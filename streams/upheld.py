@@ -26,6 +26,7 @@ class Upheld(NamedTuple):
     trace_id: str
     parent: str
     service: str
+    complete: bool
     start: int
     end: int
     at: int
@@ -40,11 +41,9 @@ class Sampling:
     _told: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def takes(self, verdict: Verdict, now: int) -> bool:
-        """Whether this one is told, at `now` (Unix ns)."""
+        """Whether this one, of a rule that names a control, is told at `now` (Unix ns)."""
         rule = verdict.rule
-        if self.held == "off" or verdict.outcome != "satisfied":
-            return False
-        if not rule.compliance or rule.mode == "shadow":
+        if self.held == "off" or verdict.outcome != "satisfied" or rule.mode == "shadow":
             return False
         turn = now // _SAMPLE
         if self.held == "sample" and self._told.get((rule.id, rule.version)) == turn:
@@ -59,7 +58,7 @@ def upheld(trace: Trace, verdict: Verdict, now: int, redaction: Redaction) -> Up
     rule = verdict.rule
     return Upheld(
         rule.id, rule.version, [list(control) for control in rule.compliance], trace.trace_id.hex(),
-        span.span_id.hex(), redaction.name(span.service), trace.start, trace.end, now,
+        span.span_id.hex(), redaction.name(span.service), verdict.complete, trace.start, trace.end, now,
     )  # fmt: skip
 
 
@@ -84,6 +83,7 @@ def _spans(found: Upheld) -> list[OtlpSpan]:
         "betrace.rule.id": found.rule_id,
         "betrace.rule.version": found.version,
         "betrace.trace.id": found.trace_id,
+        "betrace.trace.complete": found.complete,
         "betrace.service": found.service,
     }
     statement = Statement(JUDGED, "success", f"{found.rule_id} {found.version} {found.trace_id}", more)

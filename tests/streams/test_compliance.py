@@ -56,6 +56,7 @@ def test_a_broken_rule_tells_each_pair_beside_its_violation() -> None:
         "betrace.rule.id": "r",
         "betrace.rule.version": 3,
         "betrace.trace.id": "cd" * 16,
+        "betrace.trace.complete": True,
         "betrace.service": "shop",
         "betrace.violation.id": "ab" * 16,
     }
@@ -89,7 +90,7 @@ def test_a_retraction_tells_success_and_what_writes_no_violation_tells_nothing()
 
 def held_on(number: int, rule: str = "audited") -> Upheld:
     spans = [span(number, 1, name="access", start=1, end=9), span(number, 2, parent=1, name="audit", start=2)]
-    return held_in(Trace.of(request(("shop", spans)).resource_spans), rule)
+    return held_in(Trace.of(request(("shop", spans)).SerializeToString()), rule)
 
 
 def held_in(trace: Trace, rule: str = "audited") -> Upheld:
@@ -120,7 +121,7 @@ def test_what_held_long_ago_is_told_in_a_trace_of_its_own() -> None:
 
 def verdict_of(rule: str, number: int = 1) -> Any:
     spans = [span(number, 1, name="access"), span(number, 2, parent=1, name="audit")]
-    trace = Trace.of(request(("shop", spans)).resource_spans)
+    trace = Trace.of(request(("shop", spans)).SerializeToString())
     return judge(next(each for each in RULES.compiled if each.rule.id == rule), trace, 1000)
 
 
@@ -134,7 +135,6 @@ def test_a_sample_is_one_trace_of_a_rule_a_minute() -> None:
         "sample": [True, False, False, True, False],
         "all": [True] * 5,
     }
-    assert not Sampling("all").takes(verdict_of("unnamed"), 0)
     assert not Sampling("all").takes(verdict_of("tried"), 0)
 
 
@@ -241,7 +241,7 @@ def test_a_trace_with_the_spans_of_betrace_in_it_is_judged_as_without() -> None:
     spans = [span(7, 1, name="access", start=1, end=9), span(7, 2, parent=1, name="audit", start=2, end=4)]
     spans[1].status.code = Status.STATUS_CODE_ERROR
     sent = request(("shop", spans))
-    trace = Trace.of(sent.resource_spans)
+    trace = Trace.of(sent.SerializeToString())
     own = spans_beside(trace)
     assert len(own) == 4
     assert all(s.trace_id == trace.trace_id for s in own)
@@ -256,9 +256,9 @@ def test_a_trace_with_the_spans_of_betrace_in_it_is_judged_as_without() -> None:
 def test_for_a_store_that_keeps_them_root_duration_errors_and_the_others_services_are_as_before() -> None:
     spans = [span(7, 1, name="access", start=1, end=9), span(7, 2, parent=1, name="audit", start=2, end=4)]
     spans[1].status.code = Status.STATUS_CODE_ERROR
-    before = Trace.of(request(("shop", spans)).resource_spans)
+    before = Trace.of(request(("shop", spans)).SerializeToString())
     own = spans_beside(before)
-    after = Trace.of(request(("shop", spans), ("betrace", own)).resource_spans)
+    after = Trace.of(request(("shop", spans), ("betrace", own)).SerializeToString())
     assert after.root is not None
     assert before.root is not None
     assert after.root.span_id == before.root.span_id
