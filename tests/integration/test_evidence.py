@@ -55,11 +55,13 @@ def exported(outcome: str) -> float:
 
 
 @contextlib.contextmanager
-def store(otelcol: str, folder: Path, name: str) -> Iterator[tuple[Collector, Path]]:
+def store(
+    otelcol: str, folder: Path, name: str, at: Collector | None = None
+) -> Iterator[tuple[Collector, Path]]:
     """What stands for Tempo: it writes what it gets to a file."""
     (folder / name).mkdir()
     file = folder / name / "spans.jsonl"
-    with collector(otelcol, TO_FILE, folder / name, {"OUTPUT_FILE": str(file)}) as running:
+    with collector(otelcol, TO_FILE, folder / name, {"OUTPUT_FILE": str(file)}, at) as running:
         yield running, file
 
 
@@ -70,13 +72,7 @@ def test_what_both_ways_bring_to_a_store_is_what_was_meant_field_by_field(
     create_topic(kafka.address, f"{group}.evidence", 2)
     violations = [json.dumps(random_violation(rnd)).encode() for _ in range(500)]
     sent = [*records(violations), *records_of_upheld([held_on(n) for n in range(1, 20)])]
-    producer = Producer({"bootstrap.servers": kafka.address})
-    for key, value in sent:
-        producer.produce(f"{group}.evidence", value, key.encode())
-    producer.flush()
-    meant = sorted(
-        span for _, value in sent for span in spans_in(ExportTraceServiceRequest.FromString(value))
-    )
+    meant = sorted(produced(kafka, group, sent))
     before = exported("taken")
     with (
         store(otelcol, tmp_path, "pulled") as (pulled, by_receiver),
@@ -96,6 +92,34 @@ def test_what_both_ways_bring_to_a_store_is_what_was_meant_field_by_field(
     assert of_file(by_exporter) == meant
     assert exported("rejected") == exported("refused") == 0
     assert len(meant) > 1000
+
+
+def test_a_collector_that_is_stopped_while_the_store_is_away_loses_nothing(
+    kafka: Kafka, otelcol: str, group: str, tmp_path: Path
+) -> None:
+    create_topic(kafka.address, f"{group}.evidence", 2)
+    meant = sorted(produced(kafka, group, records_of_upheld([held_on(n) for n in range(1, 100)])))
+    at = Collector()
+    settings = evidence_settings(kafka, group, at)
+    log = tmp_path / f"{FROM_TOPIC.stem}.log"
+    with collector(otelcol, FROM_TOPIC, tmp_path, settings):
+        until("it has tried", lambda: "connection refused" in log.read_text() or None)
+    with (
+        store(otelcol, tmp_path, "tempo", at) as (_, file),
+        collector(otelcol, FROM_TOPIC, tmp_path, settings),
+    ):
+        until("all is there", lambda: set(meant) <= set(of_file(file)) or None)
+    assert set(of_file(file)) == set(meant)
+
+
+def produced(kafka: Kafka, group: str, sent: list[tuple[str, bytes]]) -> list[bytes]:
+    """Write records to the evidence topic; the spans in them."""
+    producer = Producer({"bootstrap.servers": kafka.address})
+    for key, value in sent:
+        producer.produce(f"{group}.evidence", value, key.encode())
+    producer.flush()
+    requests = [ExportTraceServiceRequest.FromString(value) for _, value in sent]
+    return [span for request in requests for span in spans_in(request)]
 
 
 def evidence_settings(kafka: Kafka, group: str, tempo: Collector) -> dict[str, str]:
