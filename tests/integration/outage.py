@@ -104,10 +104,11 @@ class Outcome:
         missing = len(self.topic.keys() - self.arrived.keys())
         two_ids = len(self.arrived) - len({violation for violation, _ in self.arrived})
         repeats = sum(self.arrived.values()) - len(self.arrived)
+        before = sum(self.topic.values()) - len(self.topic)
         return (
             f"endpoint away for {self.away:.0f} s, worker killed meanwhile: {self.traces:,} violations, "
             f"{self.waiting:,} spans waited in the topic, {len(self.arrived):,} arrived, {missing} missing, "
-            f"{two_ids} under two ids, {repeats} repeats under the same id"
+            f"{two_ids} under two ids, {repeats} repeats under the same id, {before} of them in the topic"
         )
 
 
