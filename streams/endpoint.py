@@ -1,6 +1,8 @@
 """An OTLP endpoint that takes spans: requests over HTTP, and what its answers mean for what was sent."""
 
+import contextlib
 import http.client
+import socket
 import ssl
 from collections.abc import Callable
 from datetime import UTC
@@ -94,6 +96,9 @@ class HttpSender:
             return _unreachable(problem)
 
     def close(self) -> None:
+        if (connection := self._connection.sock) is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # ends what waits for an answer
         self._connection.close()
 
     def _exchanged(self, request: bytes) -> Answer:

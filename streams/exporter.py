@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from streams import metrics
+from streams.batch import Batch, batches
 from streams.config import Config, Kafka
 from streams.endpoint import Answer, Sender, sender
 from streams.kafka import client_settings
@@ -28,7 +29,6 @@ from streams.topics import Topics
 log = logging.getLogger("betrace.export")
 
 _RECORDS = 512  # of one request
-_BYTES = 2**20  # of one request; most endpoints take 4 MiB
 _QUEUED = 4 * 2**10  # kB that are fetched ahead
 _LINGER = 0.5  # seconds that a record waits for others
 _FIRST, _LONGEST = 0.5, 30.0  # seconds between two tries
@@ -38,45 +38,26 @@ _SHOW = 5.0  # seconds between two looks at how far behind it is
 _END = 3.0  # seconds for the thread to end
 
 
-class Batch(NamedTuple):
-    """Records for one request, in the order in which they were read."""
-
-    records: tuple[Message, ...]
-
-    @property
-    def request(self) -> bytes:
-        """The serialised requests one after the other, which are one request."""
-        return b"".join(record.value() or b"" for record in self.records)
-
-    @property
-    def spans(self) -> int:
-        request = ExportTraceServiceRequest.FromString(self.request)
-        return sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
-
-    def halves(self) -> tuple["Batch", "Batch"]:
-        middle = len(self.records) // 2
-        return Batch(self.records[:middle]), Batch(self.records[middle:])
-
-
-def batches(records: Sequence[Message]) -> Iterator[Batch]:
-    """Cut what was read, so that no request has too many bytes; one record alone may be larger."""
-    part: list[Message] = []
-    size = 0
-    for record in records:
-        length = len(record.value() or b"")
-        if part and size + length > _BYTES:
-            yield Batch(tuple(part))
-            part, size = [], 0
-        part.append(record)
-        size += length
-    if part:
-        yield Batch(tuple(part))
-
-
 def pause(tries: int, after: float | None, chance: float) -> float:
     """Seconds until the next try, after so many; at least what the endpoint asks for. `chance` in [0, 1)."""
     backoff = min(_LONGEST, _FIRST * 2.0 ** min(tries, 10)) * (0.5 + chance / 2)
     return max(backoff, min(after or 0.0, _ASKED))
+
+
+@dataclass(slots=True)
+class _Seldom:
+    """Lines of log of one kind: one a minute, with how many there were."""
+
+    _since: float = float("-inf")
+    _count: int = 0
+
+    def error(self, text: str, *values: object) -> None:
+        """Write a line, unless there was one lately."""
+        self._count += 1
+        now = time.monotonic()
+        if now - self._since >= _TELL:
+            log.error(f"{text} (%d since the last such line)", *values, self._count)
+            self._since, self._count = now, 0
 
 
 class _Moved(Exception):
@@ -96,8 +77,11 @@ class Exporter:
     _consumer: Consumer = field(init=False)
     _assignments: int = 0
     _stalled: float | None = None  # since when, on the monotonic clock
-    _told: float = 0.0
+    _told: float = float("-inf")
     _shown: float = 0.0
+    _refused: _Seldom = field(default_factory=_Seldom)
+    _rejected: _Seldom = field(default_factory=_Seldom)
+    _unreadable: _Seldom = field(default_factory=_Seldom)
 
     def start(self) -> None:
         """Begin."""
@@ -159,7 +143,7 @@ class Exporter:
         assignment = self._assignments
         try:
             for batch in batches(records):
-                if readable := tuple(filter(_readable, batch.records)):
+                if readable := tuple(filter(self._readable, batch.records)):
                     self._deliver(Batch(readable), assignment)
                 self._commit(batch.records)
         except _Moved:
@@ -169,13 +153,31 @@ class Exporter:
         """Have it taken; what is refused for its content is found by halves, told and left behind."""
         answer = self._answered(batch.request, assignment)
         if answer.outcome == "taken":
-            _count(batch, answer)
+            self._count(batch, answer)
         elif len(batch.records) > 1:
             for half in batch.halves():
                 self._deliver(half, assignment)
         else:
             metrics.EXPORTED.labels("refused").inc(batch.spans)
-            log.error("the endpoint refuses %s: %s", _place(batch.records[0]), answer.why)
+            self._refused.error("the endpoint refuses %s: %s", _place(batch.records[0]), answer.why)
+
+    def _count(self, batch: Batch, answer: Answer) -> None:
+        rejected = min(answer.rejected, batch.spans)
+        metrics.EXPORTED.labels("taken").inc(batch.spans - rejected)
+        if rejected:
+            metrics.EXPORTED.labels("rejected").inc(rejected)
+            first = _place(batch.records[0])
+            self._rejected.error("the endpoint rejects spans of those from %s on: %s", first, answer.why)
+
+    def _readable(self, record: Message) -> bool:
+        """Whether a record is a request at all: anybody may write to a topic."""
+        try:
+            ExportTraceServiceRequest.FromString(record.value() or b"")
+        except DecodeError:
+            metrics.EXPORTED.labels("unreadable").inc()
+            self._unreadable.error("%s is no OTLP request, and is not exported", _place(record))
+            return False
+        return True
 
     def _answered(self, request: bytes, assignment: int) -> Answer:
         """What the endpoint says of a request itself, however long it takes to hear it."""
@@ -222,7 +224,7 @@ class Exporter:
     def _going(self) -> None:
         if self._stalled is not None:
             log.warning("the endpoint takes evidence again")
-        self._stalled, self._told = None, 0.0
+        self._stalled, self._told = None, float("-inf")
         metrics.EXPORT_STALLED.set(0)
 
     def _commit(self, records: Sequence[Message]) -> None:
@@ -253,26 +255,6 @@ class Exporter:
                 metrics.CONSUMER_LAG.labels(each.topic, str(each.partition)).set(lag)
         except KafkaException:
             return
-
-
-def _count(batch: Batch, answer: Answer) -> None:
-    rejected = min(answer.rejected, batch.spans)
-    metrics.EXPORTED.labels("taken").inc(batch.spans - rejected)
-    if rejected:
-        metrics.EXPORTED.labels("rejected").inc(rejected)
-        first = _place(batch.records[0])
-        log.error("the endpoint rejects %d spans of those from %s on: %s", rejected, first, answer.why)
-
-
-def _readable(record: Message) -> bool:
-    """Whether a record is a request at all: anybody may write to a topic."""
-    try:
-        ExportTraceServiceRequest.FromString(record.value() or b"")
-    except DecodeError:
-        metrics.EXPORTED.labels("unreadable").inc()
-        log.error("%s is no OTLP request, and is not exported", _place(record))
-        return False
-    return True
 
 
 def _place(record: Message) -> str:

@@ -1,6 +1,8 @@
 """What is sent to an OTLP endpoint over HTTP and gRPC, and what its answers mean; against real servers."""
 
 import contextlib
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -189,3 +191,18 @@ def test_a_connection_that_was_closed_meanwhile_is_no_failure(web: Web) -> None:
     with contextlib.closing(to(f"http://{web.address}", "http")) as made:
         assert [made.send(SENT) for _ in range(3)] == [Answer("taken")] * 3
     assert len(web.seen) == 3
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_an_endpoint_that_says_nothing_is_given_up_when_told_to(protocol: str) -> None:
+    with socket.create_server(("localhost", 0)) as silent:
+        made = to(f"http://localhost:{silent.getsockname()[1]}", protocol)
+        answers: list[Answer] = []
+        asking = threading.Thread(target=lambda: answers.append(made.send(SENT)), daemon=True)
+        asking.start()
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1)
+            made.close()
+            asking.join(5)
+    assert [answer.outcome for answer in answers] == ["later"]

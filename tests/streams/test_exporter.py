@@ -3,7 +3,8 @@
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from streams.exporter import Batch, batches, pause
+from streams.batch import Batch, batches
+from streams.exporter import pause
 from tests.streams.spans import request, span
 
 
