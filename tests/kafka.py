@@ -153,7 +153,7 @@ def create_topic(address: str, name: str, partitions: int, settings: dict[str, s
     client = AdminClient({"bootstrap.servers": address})
     for _ in range(3):  # on a busy machine an answer gets lost now and then
         wanted = NewTopic(name, partitions, 1, config=settings or {})
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, KafkaException):  # it exists, if only the answer got lost
             client.create_topics([wanted])[name].result(20)
         if name in client.list_topics(timeout=20).topics:
             return
