@@ -1,0 +1,56 @@
+"""The text of `span.signature.coverage`: what a signature covers, as it says itself."""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote_to_bytes
+
+from streams.signature import PROFILES, Selection
+
+_BITS = re.compile(r"0x[0-9a-f]{1,8}")
+_NOT_ENCODED = re.compile(r"=|%(?![0-9A-Fa-f]{2})")
+
+
+def read(text: str) -> Selection:
+    """The selection that a text names; ValueError if it names none."""
+    coverage, *rest = text.split(";")
+    resource_keys = exclude = None
+    if rest and rest[0].startswith("r="):
+        resource_keys = _keys(rest.pop(0)[2:])
+    if rest and rest[0].startswith("x="):
+        exclude = _keys(rest.pop(0)[2:])
+    if rest:
+        raise ValueError(f"{rest[0]} is no part of a coverage")
+    return Selection(bits(coverage), resource_keys, exclude or ())
+
+
+def bits(text: str) -> int:
+    """The bits that a profile's name, or 0x and the bits, stands for; ValueError for neither."""
+    if text in PROFILES:
+        return int(PROFILES[text])
+    if not _BITS.fullmatch(text):
+        raise ValueError(f"{text} is none of {', '.join(PROFILES)}, or 0x and the bits in lowercase hex")
+    return int(text, 16)
+
+
+def written(selection: Selection) -> str:
+    """The text that names a selection."""
+    named = {int(value): name for name, value in PROFILES.items()}
+    text = named.get(selection.coverage, f"0x{selection.coverage:x}")
+    if selection.resource_keys is not None:
+        text += f";r={_joined(selection.resource_keys)}"
+    return text + (f";x={_joined(selection.exclude)}" if selection.exclude else "")
+
+
+def _joined(keys: Sequence[str]) -> str:
+    return ",".join(re.sub("[%,;=]", lambda found: f"%{ord(found[0]):02X}", key) for key in keys)
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    if not text:
+        return ()
+    if _NOT_ENCODED.search(text):
+        raise ValueError(f"{text} is not percent-encoded")
+    keys = tuple(unquote_to_bytes(part).decode() for part in text.split(","))
+    if any(later <= earlier for earlier, later in zip(keys, keys[1:], strict=False)):
+        raise ValueError(f"the keys {text} are out of order")
+    return keys
