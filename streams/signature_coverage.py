@@ -13,14 +13,17 @@ _NOT_ENCODED = re.compile(r"=|%(?![0-9A-Fa-f]{2})")
 def read(text: str) -> Selection:
     """The selection that a text names; ValueError if it names none."""
     coverage, *rest = text.split(";")
-    resource_keys = exclude = None
+    resource_keys: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
     if rest and rest[0].startswith("r="):
         resource_keys = _keys(rest.pop(0)[2:])
     if rest and rest[0].startswith("x="):
         exclude = _keys(rest.pop(0)[2:])
+        if not exclude:
+            raise ValueError("x= excludes nothing")
     if rest:
         raise ValueError(f"{rest[0]} is no part of a coverage")
-    return Selection(bits(coverage), resource_keys, exclude or ())
+    return Selection(bits(coverage), resource_keys, exclude)
 
 
 def bits(text: str) -> int:

@@ -1,10 +1,12 @@
 package spansignature
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Coverage says which parts of a span a signature covers.
@@ -117,6 +119,9 @@ func ParseSelection(text string) (Selection, error) {
 		if selection.Exclude, err = split(rest[0][2:]); err != nil {
 			return Selection{}, err
 		}
+		if len(selection.Exclude) == 0 {
+			return Selection{}, errors.New("x= excludes nothing")
+		}
 		rest = rest[1:]
 	}
 	if len(rest) > 0 {
@@ -162,6 +167,9 @@ func unescaped(text string) (string, error) {
 		}
 		key.WriteByte(byte(value))
 		i += 2
+	}
+	if !utf8.ValidString(key.String()) {
+		return "", fmt.Errorf("%q is no UTF-8", text)
 	}
 	return key.String(), nil
 }
