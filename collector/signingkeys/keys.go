@@ -104,17 +104,21 @@ func (k *Keys) retire(key *RetiredKey) {
 	k.records[key.Name] = append(k.records[key.Name], retired)
 }
 
-// Start fetches the keys of now, so that what is wrong with them shows at once.
-func (k *Keys) Start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, k.config.StartupTimeout)
-	defer cancel()
-	var err error
+// Start makes the client of the provider, which fails only by the configuration.
+func (k *Keys) Start(ctx context.Context) (err error) {
 	if k.backend, err = newBackend(ctx, k.config); err != nil {
 		return fmt.Errorf("%s: %w", k.config.Provider, err)
 	}
 	if providers[k.config.Provider] == providerLocal {
 		k.log.Warn("signing keys come from the configuration, which is for trying things out: use a key management service")
 	}
+	return nil
+}
+
+// Prefetch asks for the keys of now, so that what is wrong with them shows at the start.
+func (k *Keys) Prefetch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, k.config.StartupTimeout)
+	defer cancel()
 	var errs []error
 	for tenant := range k.names {
 		if _, err := k.SigningKey(ctx, tenant); err != nil {

@@ -30,6 +30,7 @@ func started(t *testing.T, config Config) *bench {
 	made.Keys = New(&config, spansignature.V1, made.requests, zap.NewNop())
 	made.now = made.clock.now
 	require.NoError(t, made.Start(context.Background()))
+	require.NoError(t, made.Prefetch(context.Background()))
 	t.Cleanup(func() { require.NoError(t, made.Shutdown(context.Background())) })
 	return made
 }
@@ -131,7 +132,8 @@ func TestAWSUnwrapsKeysBoundToTheirTenant(t *testing.T) {
 	config.Tenants["a"].Wrapped = wrap("b")
 	wrong := New(&config, spansignature.V1, &requests{seen: map[string]int{}}, zap.NewNop())
 	defer func() { require.NoError(t, wrong.Shutdown(context.Background())) }()
-	require.ErrorContains(t, wrong.Start(context.Background()), "refused")
+	require.NoError(t, wrong.Start(context.Background()))
+	require.ErrorContains(t, wrong.Prefetch(context.Background()), "refused")
 }
 
 func vaultConfigured(t *testing.T) (Config, *doubles.Proxy, string) {
@@ -231,7 +233,8 @@ func TestVaultUnwrapsKeysBoundToTheirTenant(t *testing.T) {
 	config.Tenants["a"].Wrapped = wrap("b")
 	wrong := New(&config, spansignature.V1, &requests{seen: map[string]int{}}, zap.NewNop())
 	defer func() { require.NoError(t, wrong.Shutdown(context.Background())) }()
-	require.ErrorContains(t, wrong.Start(context.Background()), "refused")
+	require.NoError(t, wrong.Start(context.Background()))
+	require.ErrorContains(t, wrong.Prefetch(context.Background()), "refused")
 }
 
 const gcpKey = "projects/p/locations/l/keyRings/r/cryptoKeys/spans"
@@ -300,5 +303,6 @@ func TestGCPUnwrapsKeysBoundToTheirTenant(t *testing.T) {
 	config.Tenants["a"].Wrapped = wrap("b")
 	wrong := New(&config, spansignature.V1, &requests{seen: map[string]int{}}, zap.NewNop())
 	defer func() { require.NoError(t, wrong.Shutdown(context.Background())) }()
-	require.ErrorContains(t, wrong.Start(context.Background()), "refused")
+	require.NoError(t, wrong.Start(context.Background()))
+	require.ErrorContains(t, wrong.Prefetch(context.Background()), "refused")
 }

@@ -65,6 +65,11 @@ func Strip(attributes pcommon.Map) (signed bool) {
 	return signed
 }
 
+// StripVerdict removes what only a verifier may say.
+func StripVerdict(attributes pcommon.Map) {
+	attributes.RemoveIf(func(key string, _ pcommon.Value) bool { return key == AttributeVerified || key == AttributeReason })
+}
+
 // Write puts a signature on a span that has no reserved attributes. Coverage is header.Selection as a string.
 func Write(attributes pcommon.Map, header *Header, coverage string, tag [sha256.Size]byte) {
 	attributes.EnsureCapacity(attributes.Len() + 6)
