@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import UserError
+from app.signing_keys import AwsLogin
 from streams.config import (
     DETECTORS,
     Config,
@@ -555,6 +556,27 @@ def _secret(file: Path | None) -> str | None:
     if len(lines) != 1 or not lines[0]:
         raise UserError(f"{setting} has to hold one line, the password, and holds {len(lines)}")
     return lines[0]
+
+
+def vault_token(environment: Mapping[str, str] | None = None) -> str:
+    """The token of Vault or OpenBao, where their own tools look for it."""
+    environment = os.environ if environment is None else environment
+    token = environment.get("VAULT_TOKEN") or environment.get("BAO_TOKEN")
+    if not token:
+        raise UserError("VAULT_TOKEN or BAO_TOKEN is needed: a token that may use the key")
+    return token
+
+
+def aws_login(environment: Mapping[str, str] | None = None) -> AwsLogin:
+    """Credentials for AWS, as `aws configure export-credentials --format env` prints them."""
+    environment = os.environ if environment is None else environment
+    access, secret = (environment.get(f"AWS_{name}", "") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    if not access or not secret:
+        raise UserError(
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed: "
+            "eval $(aws configure export-credentials --format env)"
+        )
+    return AwsLogin(access, secret, environment.get("AWS_SESSION_TOKEN", ""))
 
 
 def _key(file: Path) -> bytes:

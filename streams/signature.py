@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -49,7 +49,7 @@ class Unsignable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is covered. `resource_keys` is None for all attributes of the resource; keys are in order of bytes."""
+    """What is covered, keys in order of bytes. `resource_keys` is None for all attributes of the resource."""
 
     coverage: int = STORAGE
     resource_keys: tuple[str, ...] | None = None
@@ -133,7 +133,9 @@ def _place(covered: Coverage, selection: Selection, place: Place) -> Iterable[by
 def _core(span: Span) -> Iterable[bytes]:
     yield b"\x10" + _id(span.trace_id, 16) + _id(span.span_id, 8) + _id(span.parent_span_id, 8)
     yield _text(span.name)
-    yield struct.pack(">iQQi", span.kind, span.start_time_unix_nano, span.end_time_unix_nano, span.status.code)
+    yield struct.pack(
+        ">iQQi", span.kind, span.start_time_unix_nano, span.end_time_unix_nano, span.status.code
+    )
     yield _text(span.status.message)
 
 
@@ -148,16 +150,19 @@ def _rest(covered: Coverage, selection: Selection, span: Span) -> Iterable[bytes
     if Coverage.ATTRIBUTES in covered:
         yield b"\x14" + _attributes(span.attributes, selection.exclude)
     if Coverage.EVENTS in covered:
-        yield b"\x15" + _u32(len(span.events))
-        for event in span.events:
-            yield struct.pack(">Q", event.time_unix_nano) + _text(event.name) + _map(event.attributes)
+        yield b"\x15" + _u32(len(span.events)) + b"".join(map(_event, span.events))
     if Coverage.LINKS in covered:
-        yield b"\x16" + _u32(len(span.links))
-        for link in span.links:
-            yield _id(link.trace_id, 16) + _id(link.span_id, 8) + _text(link.trace_state)
-            if Coverage.FLAGS in covered:
-                yield _u32(link.flags)
-            yield _map(link.attributes)
+        flags = Coverage.FLAGS in covered
+        yield b"\x16" + _u32(len(span.links)) + b"".join(_link(link, flags) for link in span.links)
+
+
+def _event(event: Span.Event) -> bytes:
+    return struct.pack(">Q", event.time_unix_nano) + _text(event.name) + _map(event.attributes)
+
+
+def _link(link: Span.Link, flags: bool) -> bytes:
+    head = _id(link.trace_id, 16) + _id(link.span_id, 8) + _text(link.trace_state)
+    return head + (_u32(link.flags) if flags else b"") + _map(link.attributes)
 
 
 def _attributes(attributes: Iterable[KeyValue], exclude: Sequence[str]) -> bytes:
@@ -180,25 +185,27 @@ def _value(value: AnyValue, depth: int) -> bytes:
     """A value; an attribute's own is at depth 1."""
     if depth > MAX_DEPTH:
         raise Unsignable("too_deep")
-    match value.WhichOneof("value"):
-        case "string_value":
-            return b"\x01" + _text(value.string_value)
-        case "bool_value":
-            return b"\x02\x01" if value.bool_value else b"\x02\x00"
-        case "int_value":
-            return b"\x03" + struct.pack(">q", value.int_value)
-        case "double_value":
-            number = value.double_value
-            return b"\x04" + (_NAN if math.isnan(number) else struct.pack(">d", number))
-        case "array_value":
-            values = value.array_value.values
-            return b"\x05" + _u32(len(values)) + b"".join(_value(each, depth + 1) for each in values)
-        case "kvlist_value":
-            return b"\x06" + _map(value.kvlist_value.values, depth + 1)
-        case "bytes_value":
-            return b"\x07" + _u32(len(value.bytes_value)) + value.bytes_value
-        case _:
-            return b"\x00"
+    kind = value.WhichOneof("value")
+    return _VALUES[kind](value, depth) if kind in _VALUES else b"\x00"
+
+
+def _double(number: float) -> bytes:
+    return _NAN if math.isnan(number) else struct.pack(">d", number)
+
+
+def _array(values: Sequence[AnyValue], depth: int) -> bytes:
+    return _u32(len(values)) + b"".join(_value(each, depth + 1) for each in values)
+
+
+_VALUES: dict[str | None, Callable[[AnyValue, int], bytes]] = {
+    "string_value": lambda value, _: b"\x01" + _text(value.string_value),
+    "bool_value": lambda value, _: b"\x02" + bytes((value.bool_value,)),
+    "int_value": lambda value, _: b"\x03" + struct.pack(">q", value.int_value),
+    "double_value": lambda value, _: b"\x04" + _double(value.double_value),
+    "array_value": lambda value, depth: b"\x05" + _array(value.array_value.values, depth),
+    "kvlist_value": lambda value, depth: b"\x06" + _map(value.kvlist_value.values, depth + 1),
+    "bytes_value": lambda value, _: b"\x07" + _u32(len(value.bytes_value)) + value.bytes_value,
+}
 
 
 def _id(value: bytes, length: int) -> bytes:

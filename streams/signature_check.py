@@ -25,7 +25,7 @@ from streams.signature import (
     message,
     tag,
 )
-from streams.signature_coverage import read
+from streams.signature_coverage import BadCoverage, read
 
 _KEY_ID = re.compile(r"[A-Za-z0-9._:/@-]{1,256}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=")
@@ -136,11 +136,11 @@ def _checked(
 def _header(signature: _Signature, policy: Policy) -> Header:
     try:
         selection = read(signature.coverage)
-    except ValueError:
+    except BadCoverage:
         raise _Refused(Reason.MALFORMED) from None
     if not selection.coverage & Coverage.CORE:
         raise _Refused(Reason.MALFORMED)
-    if selection.coverage & ~FULL:
+    if selection.coverage & ~int(FULL):
         raise _Refused(Reason.UNSUPPORTED_VERSION)
     if selection.coverage & policy.min_coverage != policy.min_coverage:
         raise _Refused(Reason.COVERAGE_TOO_LOW)
@@ -189,7 +189,8 @@ def _text(values: dict[str, AnyValue], name: str) -> str:
 
 def _lengths(place: Place, span: Span) -> Iterator[int]:
     """The lengths of the keys and strings that a storage may have cut."""
-    held = (place.resource, place.scope, span, *span.events, *span.links)
-    for each in (pair for holder in held for pair in holder.attributes if not is_reserved(pair.key)):
-        yield len(each.key.encode())
-        yield len(each.value.string_value.encode())
+    attributes = [place.resource.attributes, place.scope.attributes, span.attributes]
+    attributes += [event.attributes for event in span.events] + [link.attributes for link in span.links]
+    for pair in (each for some in attributes for each in some if not is_reserved(each.key)):
+        yield len(pair.key.encode())
+        yield len(pair.value.string_value.encode())

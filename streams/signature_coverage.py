@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from urllib.parse import unquote_to_bytes
 
 from streams.signature import PROFILES, Selection
@@ -10,8 +11,12 @@ _BITS = re.compile(r"0x[0-9a-f]{1,8}")
 _NOT_ENCODED = re.compile(r"=|%(?![0-9A-Fa-f]{2})")
 
 
+class BadCoverage(ValueError):
+    """A text that names no coverage."""
+
+
 def read(text: str) -> Selection:
-    """The selection that a text names; ValueError if it names none."""
+    """The selection that a text names; BadCoverage if it names none."""
     coverage, *rest = text.split(";")
     resource_keys: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
@@ -20,18 +25,18 @@ def read(text: str) -> Selection:
     if rest and rest[0].startswith("x="):
         exclude = _keys(rest.pop(0)[2:])
         if not exclude:
-            raise ValueError("x= excludes nothing")
+            raise BadCoverage("x= excludes nothing")
     if rest:
-        raise ValueError(f"{rest[0]} is no part of a coverage")
+        raise BadCoverage(f"{rest[0]} is no part of a coverage")
     return Selection(bits(coverage), resource_keys, exclude)
 
 
 def bits(text: str) -> int:
-    """The bits that a profile's name, or 0x and the bits, stands for; ValueError for neither."""
+    """The bits that a profile's name, or 0x and the bits, stands for; BadCoverage for neither."""
     if text in PROFILES:
         return int(PROFILES[text])
     if not _BITS.fullmatch(text):
-        raise ValueError(f"{text} is none of {', '.join(PROFILES)}, or 0x and the bits in lowercase hex")
+        raise BadCoverage(f"{text} is none of {', '.join(PROFILES)}, or 0x and the bits in lowercase hex")
     return int(text, 16)
 
 
@@ -52,8 +57,11 @@ def _keys(text: str) -> tuple[str, ...]:
     if not text:
         return ()
     if _NOT_ENCODED.search(text):
-        raise ValueError(f"{text} is not percent-encoded")
-    keys = tuple(unquote_to_bytes(part).decode() for part in text.split(","))
-    if any(later <= earlier for earlier, later in zip(keys, keys[1:], strict=False)):
-        raise ValueError(f"the keys {text} are out of order")
+        raise BadCoverage(f"{text} is not percent-encoded")
+    try:
+        keys = tuple(unquote_to_bytes(part).decode() for part in text.split(","))
+    except UnicodeDecodeError:
+        raise BadCoverage(f"{text} is no UTF-8") from None
+    if any(later <= earlier for earlier, later in pairwise(keys)):
+        raise BadCoverage(f"the keys {text} are out of order")
     return keys
