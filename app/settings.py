@@ -200,6 +200,12 @@ class EvidenceSettings(_Group):
     enabled: bool = Field(True, description="violations also go to the topic of evidence, as spans")
 
 
+class SignatureSettings(_Group):
+    count_unverified: bool = Field(
+        False, description="count spans whose `span.signature.verified` is false or absent"
+    )
+
+
 class MetricsSettings(_Group):
     listen: Address = Field(
         "127.0.0.1:9464", description="where a worker shows /metrics, /healthz and /readyz"
@@ -270,6 +276,7 @@ class Settings(_Group):
     api: ApiSettings = ApiSettings()
     metrics: MetricsSettings = MetricsSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    signature: SignatureSettings = SignatureSettings()
     redaction: RedactionSettings = RedactionSettings()
     log: LogSettings = LogSettings()
 
@@ -366,6 +373,7 @@ class Settings(_Group):
             worker.watchdog,
             self.redaction.policy(),
             self.evidence.enabled,
+            self.signature.count_unverified,
         )
 
     def _kafka(self) -> Kafka:

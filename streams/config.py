@@ -125,3 +125,4 @@ class Config:
     watchdog: float = 60.0  # seconds for which a worker may be stuck; 0 for ever
     redaction: Policy = Policy()
     evidence: bool = True  # whether violations also become spans
+    signatures: bool = False  # whether spans that are not verified are counted

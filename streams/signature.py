@@ -19,6 +19,9 @@ MAX_DEPTH = 32
 MAX_BYTES = 2**20
 ALGORITHM = "HMAC-SHA256"
 TAG = "span.signature"
+VERIFIED = "span.signature.verified"
+"""What a verifier in the Collector says of a span."""
+
 _MAGIC = b"otel-span-signature/v1\0"
 _NAN = bytes.fromhex("7ff8000000000000")
 
