@@ -281,7 +281,7 @@ func TestATenantComesFromAResourceAttributeToo(t *testing.T) {
 }
 
 // vaulted is a configuration on OpenBao behind a proxy that makes faults, with times short enough for a test.
-func vaulted(t *testing.T) (*Config, *doubles.Proxy) {
+func vaulted(t testing.TB) (*Config, *doubles.Proxy) {
 	address := doubles.Bao(t)
 	doubles.BaoWrite(t, address, "transit/keys/spans", map[string]any{"type": "hmac", "key_size": 32})
 	proxy := doubles.NewProxy(t, address)
