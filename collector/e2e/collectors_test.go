@@ -36,7 +36,10 @@ func program(t testing.TB, variable string) string {
 }
 
 // collector is a running Collector that takes OTLP over HTTP and gRPC.
-type collector struct{ http, grpc, metrics string }
+type collector struct {
+	http, grpc, metrics string
+	process             int
+}
 
 func freeAddress(t testing.TB) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,7 +50,7 @@ func freeAddress(t testing.TB) string {
 
 // start runs a Collector with processors and an exporter, both in YAML.
 func start(t testing.TB, program, processors, order, exporter string) *collector {
-	c := &collector{freeAddress(t), freeAddress(t), freeAddress(t)}
+	c := &collector{http: freeAddress(t), grpc: freeAddress(t), metrics: freeAddress(t)}
 	host, port, _ := strings.Cut(c.metrics, ":")
 	name, _, _ := strings.Cut(strings.TrimSpace(exporter), ":")
 	config := fmt.Sprintf(`
@@ -72,6 +75,7 @@ service:
 	command := exec.Command(program, "--config", file)
 	command.Stdout, command.Stderr = log, log
 	require.NoError(t, command.Start())
+	c.process = command.Process.Pid
 	t.Cleanup(func() {
 		_ = command.Process.Signal(os.Interrupt)
 		_ = command.Wait()
