@@ -9,17 +9,17 @@ PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13; do \
 	$$each $(IS_NEW_ENOUGH) && echo $$each && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint fmt types imports unit integration chaos outage fuzz bench lock clean
+.PHONY: help install run test lint fmt types imports unit go-test integration chaos outage fuzz bench lock clean
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 install: $(RUNTIME) ## build .venv with what BeTrace needs to run
 
 run: install ## start BeTrace on an embedded broker, with a made-up shop
 	@$(BIN)/betrace dev
 
-test: lint types imports unit integration ## everything that has to pass
+test: lint types imports unit go-test integration ## everything that has to pass
 
 lint: $(DEV) ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -38,10 +38,15 @@ imports: $(DEV) ## app → streams → dsl, and one home for each dependency
 unit: $(DEV) ## tests without a broker of their own
 	$(BIN)/pytest tests --ignore tests/integration --ignore tests/chaos
 
+go-test: ## the Collector's processors that sign and verify spans
+	@$(MAKE) --no-print-directory -C collector test
+
 integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
 	@scripts/tools
 	@scripts/kafka-jars >/dev/null
 	@scripts/collector >/dev/null
+	@collector/scripts/otelcol >/dev/null
+	@collector/scripts/doubles >/dev/null
 	$(BIN)/pytest tests/integration tests/chaos
 
 MINUTES ?= 10

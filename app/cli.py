@@ -14,6 +14,7 @@ from app.replay_tools import replay
 from app.rule_tools import COMMANDS
 from app.rules_cli import rules
 from app.trace_tool import trace
+from app.verify_tool import verify
 
 # options that take more than one value: --rules a.yaml b.yaml
 _SEVERAL = ("--rules", "--traces", "--offsets")
@@ -185,7 +186,7 @@ def decrypt(config_file: Path | None, values: tuple[str, ...]) -> None:
             raise UserError(f"{value[:40]}: {problem}") from None
 
 
-for command in (*COMMANDS, rules, dead_letters, replay, clock, trace):
+for command in (*COMMANDS, rules, dead_letters, replay, clock, trace, verify):
     cli.add_command(command)
 
 

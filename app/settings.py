@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from app.errors import UserError
 from app.headers import read_headers
+from app.signing_keys import AwsLogin
 from streams.config import (
     DETECTORS,
     Config,
@@ -247,6 +248,12 @@ class EvidenceSettings(_Group):
         return told
 
 
+class SignatureSettings(_Group):
+    count_unverified: bool = Field(
+        False, description="count spans whose `span.signature.verified` is false or absent"
+    )
+
+
 class MetricsSettings(_Group):
     listen: Address = Field(
         "127.0.0.1:9464", description="where a worker shows /metrics, /healthz and /readyz"
@@ -318,6 +325,7 @@ class Settings(_Group):
     metrics: MetricsSettings = MetricsSettings()
     compliance: ComplianceSettings = ComplianceSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    signature: SignatureSettings = SignatureSettings()
     redaction: RedactionSettings = RedactionSettings()
     log: LogSettings = LogSettings()
 
@@ -441,6 +449,7 @@ class Settings(_Group):
             self.compliance.held if self.evidence.enabled else "off",
             self.evidence.enabled,
             self.evidence.endpoint(),
+            self.signature.count_unverified,
         )
 
     def _kafka(self) -> Kafka:
@@ -631,6 +640,27 @@ def _secret(file: Path | None) -> str | None:
     if len(lines) != 1 or not lines[0]:
         raise UserError(f"{setting} has to hold one line, the password, and holds {len(lines)}")
     return lines[0]
+
+
+def vault_token(environment: Mapping[str, str] | None = None) -> str:
+    """The token of Vault or OpenBao, where their own tools look for it."""
+    environment = os.environ if environment is None else environment
+    token = environment.get("VAULT_TOKEN") or environment.get("BAO_TOKEN")
+    if not token:
+        raise UserError("VAULT_TOKEN or BAO_TOKEN is needed: a token that may use the key")
+    return token
+
+
+def aws_login(environment: Mapping[str, str] | None = None) -> AwsLogin:
+    """Credentials for AWS, as `aws configure export-credentials --format env` prints them."""
+    environment = os.environ if environment is None else environment
+    access, secret = (environment.get(f"AWS_{name}", "") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    if not access or not secret:
+        raise UserError(
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed: "
+            "eval $(aws configure export-credentials --format env)"
+        )
+    return AwsLogin(access, secret, environment.get("AWS_SESSION_TOKEN", ""))
 
 
 def _key(file: Path) -> bytes:

@@ -140,3 +140,4 @@ class Config:
     held: Held = "sample"  # which traces on which a rule with a control held become spans
     evidence: bool = True  # whether violations also become spans
     endpoint: Endpoint | None = None  # that evidence is exported to
+    signatures: bool = False  # whether spans that are not verified are counted

@@ -69,6 +69,7 @@ class Ingest:
         crash: CrashPoints,
         now: Callable[[], int],
         policy: DeadLetters = _POLICY,
+        signatures: bool = False,
     ) -> None:
         self.progress: dict[Source, Progress] = {}
         self._flushed: list[Flushed] = []
@@ -78,6 +79,7 @@ class Ingest:
         self._readable = {topic: Readable(topic, kind, policy) for topic, kind in encodings.items()}
         self._unreadable: Unreadable | None = None
         self._limits = limits
+        self._signatures = signatures
         self._crash = crash
         self._now = now
         self._gathered = _Gathered()
@@ -117,6 +119,9 @@ class Ingest:
         gathered.records.append(Flushed(record.source, time, counts, acknowledge))
         metrics.RECEIVED.inc(parts.received)
         metrics.OWN.inc(parts.own)
+        if self._signatures:
+            metrics.UNVERIFIED.labels("false").inc(parts.denied)
+            metrics.UNVERIFIED.labels("absent").inc(parts.unmarked)
 
     async def flush(self) -> None:
         """Send what was gathered and wait until it is durable; Unreadable when too little can be read."""
@@ -153,7 +158,7 @@ class Ingest:
     def _read(self, record: Record) -> Split:
         topic, value = record.source.topic, record.value or b""
         try:
-            parts = read(self._encodings[topic], value)
+            parts = read(self._encodings[topic], value, signatures=self._signatures)
             reason = None if parts.fragments or parts.own else next(iter(parts.rejected), None)
         except WireError as problem:
             parts, reason = Split(), problem.reason

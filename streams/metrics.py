@@ -9,6 +9,9 @@ RECORDS = Counter("betrace_kafka_records", "Input records by what became of them
 RECEIVED = Counter("betrace_spans_received", "Spans read from the input topics")
 REJECTED = Counter("betrace_spans_rejected", "Spans dead-lettered, by reason", ["reason"])
 OWN = Counter("betrace_own_spans", "Spans that BeTrace emitted itself, seen on the input and dropped")
+UNVERIFIED = Counter(
+    "betrace_unverified_spans", "Spans whose span.signature.verified is false or absent", ["mark"]
+)
 JUDGED = Counter("betrace_spans_judged", "Distinct spans of judged traces")
 DUPLICATES = Counter("betrace_duplicate_spans", "Copies of a span id in a judged trace")
 LATE = Counter(

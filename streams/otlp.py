@@ -59,7 +59,8 @@ def request_of_json(data: bytes) -> ExportTraceServiceRequest:
 def json_value(data: bytes) -> object:
     """The value that a JSON text states; WireError says where it is none."""
     try:
-        return json.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
+        return json.loads(text, parse_int=_integer if "-0" in text else None)
     except UnicodeDecodeError as problem:
         raise WireError("malformed", f"not UTF-8: byte {problem.start}") from None
     except json.JSONDecodeError as problem:
@@ -69,6 +70,11 @@ def json_value(data: bytes) -> object:
         raise WireError("malformed", "JSON nested too deeply") from None
     except ValueError:
         raise WireError("malformed", "not JSON: a number with too many digits") from None
+
+
+def _integer(digits: str) -> int | float:
+    """The number, -0 as the double that it was written from: signatures tell it from 0."""
+    return -0.0 if digits == "-0" else int(digits)
 
 
 def request_of_value(value: object) -> ExportTraceServiceRequest:

@@ -22,10 +22,10 @@ REASONS: Final = (
 _MARGIN = 1024  # bytes of a block that are not spans
 
 
-def read(encoding: Encoding, value: bytes) -> Split:
+def read(encoding: Encoding, value: bytes, *, signatures: bool = False) -> Split:
     """Cut a record by trace; WireError for one that holds no spans. An empty record is no error."""
     try:
-        parts = _split(encoding, value)
+        parts = _split(encoding, value, signatures)
     except Malformed as problem:
         raise WireError("malformed", f"not an OTLP protobuf message: {problem}") from None
     if value and not parts.received:
@@ -46,7 +46,8 @@ def pieces(parts: Split, block_bytes: int) -> Iterator[tuple[bytes, list[Fragmen
         yield trace_id, fitting
 
 
-def _split(encoding: Encoding, value: bytes) -> Split:
+def _split(encoding: Encoding, value: bytes, signatures: bool) -> Split:
     if encoding == "otlp_json":
-        return split(request_of_json(value).SerializeToString()) if value.strip() else Split()
-    return split(value)
+        data = request_of_json(value).SerializeToString() if value.strip() else b""
+        return split(data, signatures=signatures)
+    return split(value, signatures=signatures)

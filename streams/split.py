@@ -10,6 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from streams.otlp import span_problem
 from streams.own_spans import SCOPE, is_own
+from streams.signature import VERIFIED
 
 NO_PARENT = bytes(8)
 _RESOURCE_SPANS = 0x0A
@@ -53,6 +54,9 @@ class Split:
     received: int = 0
     own: int = 0
     common: int = 0  # bytes of all prefixes
+    signatures: bool = False  # whether to count the two below
+    denied: int = 0  # spans that a verifier of signatures has marked as not verified
+    unmarked: int = 0  # spans that no verifier has marked
 
     @property
     def rejected_spans(self) -> int:
@@ -80,13 +84,13 @@ class _Scope(NamedTuple):
         return [message and message.resource_spans[0].scope_spans[0].spans[0] for message in alone]
 
 
-def split(data: bytes) -> Split:
-    """Cut a serialised ExportTraceServiceRequest by trace.
+def split(data: bytes, *, signatures: bool = False) -> Split:
+    """Cut a serialised ExportTraceServiceRequest by trace; with `signatures`, count spans not verified.
 
     Of a message that does not parse as a whole each span is looked at alone, and one that does not parse is
     rejected alone. Raises Malformed when not even the spans' bounds can be told.
     """
-    result = Split()
+    result = Split(signatures=signatures)
     request = _parsed(ExportTraceServiceRequest, data)
     groups = iter(() if request is None else request.resource_spans)
     for tag, start, end in fields(data, 0, len(data)):
@@ -186,6 +190,8 @@ def _collect(result: Split, data: bytes, spans: list[_Bounds], messages: _Messag
             reason = str(span_problem(trace_id, span_id, parent))
             result.rejected.setdefault(reason, []).append((prefix, data[at:stop]))
             continue
+        if result.signatures:
+            _count_signature(result, data[at:stop], span)
         run = runs.get(trace_id)
         if run is None:
             run = runs[trace_id] = ([], [])
@@ -196,6 +202,15 @@ def _collect(result: Split, data: bytes, spans: list[_Bounds], messages: _Messag
         if fragment is None:
             fragment = result.fragments[trace_id] = Fragment()
         fragment.add(ids, prefix, b"".join(slices))
+
+
+def _count_signature(result: Split, data: bytes, span: Span) -> None:
+    if VERIFIED.encode() in data:
+        marks = [each.value for each in span.attributes if each.key == VERIFIED]
+        if marks:
+            result.denied += not all(mark.bool_value for mark in marks)
+            return
+    result.unmarked += 1
 
 
 def _parsed(kind: type[_Kind], data: bytes) -> _Kind | None:

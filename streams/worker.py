@@ -105,6 +105,7 @@ class Worker:
             self.crash,
             self._now_ms,
             self.config.dead_letters,
+            self.config.signatures,
         )
         self.app = faust_app(self.config, self.crash, self._lease)
         self.inputs = Inputs(

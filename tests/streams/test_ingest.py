@@ -3,6 +3,9 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
+from streams import metrics
 from streams.block import Block, Counts, Position, Source
 from streams.config import Encoding, Limits
 from streams.crash import CrashPoints
@@ -187,3 +190,13 @@ def test_a_dead_letter_that_does_not_fit_is_cut_and_tells_its_size() -> None:
     assert len(letter.value) < LARGEST
     assert dict(letter.headers)[SIZE] == b"%d" % len(value)
     assert acknowledged == [0]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_spans_without_a_good_signature_are_counted_if_the_setting_says_so(asked: bool) -> None:
+    count = metrics.UNVERIFIED.labels("absent")._value
+    before = count.get()
+    stage = Ingest(Sent(), 4, {"spans": "otlp_proto"}, Limits(), CrashPoints(), lambda: NOW, signatures=asked)
+    stage.add(Record(INPUT, 0, NOW, None, message(1)), lambda: None)
+    counted = count.get() - before
+    assert (counted > 0) is asked

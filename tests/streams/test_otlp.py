@@ -353,3 +353,10 @@ def test_ids_have_their_lengths_and_are_not_zero(
     trace_id: bytes, span_id: bytes, parent_id: bytes, problem: str | None
 ) -> None:
     assert span_problem(trace_id, span_id, parent_id) == problem
+
+
+def test_minus_zero_stays_what_it_was() -> None:
+    span = {"attributes": [{"key": "a", "value": {"doubleValue": "ZERO"}}]}
+    text = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).replace('"ZERO"', "-0")
+    read = request_of_json(text.encode()).resource_spans[0].scope_spans[0].spans[0]
+    assert str(read.attributes[0].value.double_value) == "-0.0"

@@ -134,3 +134,15 @@ def test_a_large_fragment_is_cut_between_spans_and_a_larger_span_is_told() -> No
 def test_an_empty_message_has_no_spans() -> None:
     assert split(b"").received == 0
     assert split(ExportTraceServiceRequest().SerializeToString()).fragments == {}
+
+
+def test_spans_that_no_verifier_has_found_good_are_counted_if_asked_for() -> None:
+    spans = [span(1, number) for number in range(1, 6)]
+    for index, marks in enumerate(([True], [False], [True, False], [])):
+        for mark in marks:
+            spans[index].attributes.add(key="span.signature.verified").value.bool_value = mark
+    spans[4].attributes.add(key="said").value.string_value = "span.signature.verified"
+    data = request(("shop", spans)).SerializeToString()
+    counted = split(data, signatures=True)
+    assert (counted.denied, counted.unmarked) == (2, 2)
+    assert (split(data).denied, split(data).unmarked) == (0, 0)
