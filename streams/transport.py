@@ -1,6 +1,9 @@
 """Faust as this project needs it: its settings, and what it gets wrong at a rebalance put right."""
 
 import asyncio
+import logging
+import math
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,8 +17,11 @@ from streams.crash import FETCH, CrashPoints
 from streams.kafka import faust_credentials
 from streams.lease import Lease
 
+log = logging.getLogger("betrace.transport")
+
 _FETCH_WAIT = 100  # ms; Faust's 1,500 hold up what shares the connection, such as asking for end offsets
 SESSION = 10  # seconds after which the broker gives a silent worker's partitions to others
+_TELL = 30.0  # seconds between two lines of log on what keeps offsets from being committed
 _MUTE = 0.1  # seconds between two looks of a reader that a test has muted
 
 
@@ -86,6 +92,8 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class _Consumer(driver.Consumer):
+    _told = -math.inf
+
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -114,6 +122,18 @@ class _Consumer(driver.Consumer):
     def ack(self, message: Message) -> bool:
         """Count a record as done, if it was read since the last rebalance: else it is read again."""
         return message.generation_id == self.app.consumer_generation_id and super().ack(message)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """Up to where a partition is done; it is told when a record before those that are done is missing."""
+        offset: int | None = super()._new_offset(tp)
+        done, now = self._acked.get(tp), time.monotonic()
+        if offset is None and done and now > self._told + _TELL:
+            self._told = now
+            log.warning(
+                "%s/%d: offsets from %d on are done, and %s is committed: what lies between is missing",
+                *tp, min(done), self._committed_offset.get(tp),
+            )  # fmt: skip
+        return offset
 
     @property
     def member(self) -> str:
