@@ -2,317 +2,54 @@
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from app.errors import UserError
-from app.headers import read_headers
+from app.setting_groups import (
+    ApiSettings,
+    ComplianceSettings,
+    DeadLetterSettings,
+    EvidenceSettings,
+    Group,
+    InputTopicSettings,
+    KafkaSettings,
+    LogSettings,
+    MetricsSettings,
+    RedactionKey,
+    RedactionSettings,
+    RulesSettings,
+    SignatureSettings,
+    TraceSettings,
+    ViolationsSettings,
+    WorkerSettings,
+)
+from app.setting_types import UNITS
 from app.signing_keys import AwsLogin
 from streams.config import (
-    DETECTORS,
     Config,
     DeadLetters,
-    Endpoint,
-    Held,
     InputTopic,
     Kafka,
-    KeyRule,
     Limits,
-    Mechanism,
-    Policy,
-    Protocol,
-    Strategy,
     Windows,
 )
-from streams.disguise import KEY_BYTES, KEYED
-from streams.endpoint import tls_context
+from streams.disguise import KEYED
 from streams.kafka import ssl_context
 from streams.tls import BadFile
 from streams.topics import Topics
 
 PREFIX = "BETRACE_"
-_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-
-
-def seconds(value: Any) -> Any:
-    """Seconds of a duration such as 250ms or 2h; ValueError says what one looks like."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)\s*", str(value))
-    if found is None:
-        raise ValueError("a duration is a number and a unit: 250ms, 1.5s, 5m, 1h, 30d")
-    return float(found[1]) * _UNITS[found[2]]
-
-
-def _bytes(value: Any) -> Any:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
-    if found is None or found[2] not in _SIZES:
-        raise ValueError("a size is a number and a unit: 900kB, 20 MiB, 1GiB")
-    return round(float(found[1]) * _SIZES[found[2]])
-
-
-def _list(value: Any) -> Any:
-    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
-
-
-def _topics(value: Any) -> Any:
-    def one(item: Any) -> Any:
-        name, _, encoding = item.partition(":") if isinstance(item, str) else (item, "", "")
-        return {"name": name, "encoding": encoding or "otlp_proto"} if isinstance(item, str) else item
-
-    listed = _list(value)
-    return [one(item) for item in listed] if isinstance(listed, list) else listed
-
-
-def _address(value: Any) -> Any:
-    host, _, port = str(value).rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError("an address is host:port, such as 127.0.0.1:12011")
-    return str(value)
-
-
-def _url(value: Any) -> Any:
-    if value is not None and re.fullmatch(r"https?://[^/?#\s@]+(/[^?#\s]*)?", str(value)) is None:
-        raise ValueError("a URL is http(s)://host:port, without a user, such as http://tempo:4317")
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(seconds)]
-Bytes = Annotated[int, BeforeValidator(_bytes)]
-Address = Annotated[str, BeforeValidator(_address)]
-Url = Annotated[str, BeforeValidator(_url)]
-Port = Annotated[int, Field(ge=1)]
 _LOOPBACK = ("127.", "localhost:", "[::1]:")
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Topic(_Group):
-    name: str = Field(min_length=1)
-    encoding: Literal["otlp_proto", "otlp_json"] = "otlp_proto"
-
-
-class KafkaSecurity(_Group):
-    protocol: Protocol = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_SSL or SASL_PLAINTEXT")
-
-
-class KafkaSasl(_Group):
-    mechanism: Mechanism | None = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
-    username: str | None = Field(None, description="user name for SASL")
-    password_file: Path | None = Field(None, description="file that holds the password for SASL")
-
-
-class KafkaTls(_Group):
-    ca_file: Path | None = Field(None, description="certificates to trust; the system's by default")
-    cert_file: Path | None = Field(None, description="client certificate")
-    key_file: Path | None = Field(None, description="key of the client certificate")
-
-
-class KafkaSettings(_Group):
-    brokers: Annotated[list[str], BeforeValidator(_list), Field(min_length=1)] = Field(
-        ["localhost:9092"], description="brokers, host:port"
-    )
-    security: KafkaSecurity = KafkaSecurity()
-    sasl: KafkaSasl = KafkaSasl()
-    tls: KafkaTls = KafkaTls()
-    input_topics: Annotated[list[_Topic], BeforeValidator(_topics), Field(min_length=1)] = Field(
-        [_Topic(name="otlp_spans")], description="topics of OTLP traces: name, or name:otlp_json"
-    )
-    group: str = Field(
-        "betrace",
-        pattern=r"^[a-zA-Z0-9._-]{1,100}$",
-        description="consumer group, and prefix of BeTrace's topics",
-    )
-    partitions: int = Field(
-        8, ge=1, le=10_000, description="partitions of BeTrace's topics; not to be changed later"
-    )
-    replication_factor: int = Field(3, ge=1, description="replicas of BeTrace's topics")
-
-
-class TraceSettings(_Group):
-    max_wait: Seconds = Field(
-        30.0, gt=0, description="a trace is judged at the latest that long after its first span"
-    )
-    root_grace: Seconds = Field(5.0, gt=0, description="a whole trace is judged that long after its root")
-    late_window: Seconds = Field(60.0, ge=0, description="how long a judged trace is retained")
-    late_grace: Seconds = Field(5.0, ge=0, description="late spans are collected that long")
-    tick: Seconds = Field(1.0, gt=0, description="how often the clock is told")
-    remember: Seconds = Field(3600.0, gt=0, description="how long judged trace ids are remembered")
-    max_spans: int = Field(10_000, ge=1, description="a trace with more spans is judged at once")
-    max_bytes: Bytes = Field(20 * 2**20, ge=1, description="a trace with more bytes is judged at once")
-
-
-class WorkerSettings(_Group):
-    data_dir: Path = Field(Path("data"), description="RocksDB; one folder a worker")
-    max_traces: int = Field(
-        200_000, ge=1, description="traces in flight; beyond, the oldest are judged early"
-    )
-    max_memory: Bytes = Field(
-        2**30, ge=512 * 2**20, description="memory of a worker; beyond, the oldest traces are judged early"
-    )
-    max_retained_bytes: Bytes = Field(4 * 2**30, ge=2**20, description="blocks kept in RocksDB, a partition")
-    watchdog: Seconds = Field(
-        60.0, ge=0, description="a worker that is stuck for so long ends itself; 0s: never"
-    )
-    crash_at: str | None = Field(
-        None, description="for tests: be killed at this point", json_schema_extra={"hidden": True}
-    )
-
-
-class DeadLetterSettings(_Group):
-    max_share: float = Field(
-        0.5, ge=0, le=1, description="a worker stops when more of a topic cannot be read; 1 is never"
-    )
-    window: int = Field(1000, ge=1, le=1_000_000, description="over that many last records of the topic")
-    min_records: int = Field(100, ge=1, description="and not before that many")
-
-
-class RulesSettings(_Group):
-    files: Annotated[list[Path], BeforeValidator(_list)] = Field([], description="read-only rule files")
-    max_steps: int = Field(1_000_000, ge=1000, description="steps a rule may take on one trace")
-
-
-class ViolationsSettings(_Group):
-    retention: Seconds = Field(
-        30 * 86_400.0, gt=0, description="how long violations are kept, topic and index"
-    )
-    max_rows: int = Field(
-        5_000_000, ge=1, description="violations in an API's index; of more, the newest are kept"
-    )
-
-
-class ApiTls(_Group):
-    cert_file: Path | None = Field(None, description="certificate chain of the API; without it, plain HTTP")
-    key_file: Path | None = Field(None, description="key of that certificate")
-
-
-class ApiSettings(_Group):
-    listen: Address = Field(
-        "127.0.0.1:12011", description="where the API listens; without tokens, loopback only"
-    )
-    tokens_file: Path | None = Field(
-        None, description="YAML file of tokens: name: {sha256, role: viewer or editor}"
-    )
-    trust_user_header: str | None = Field(
-        None, description="name of the token whose X-Grafana-User is the author of changes"
-    )
-    tls: ApiTls = ApiTls()
-    index: Path | None = Field(None, description="file of the violation index; in worker.data_dir by default")
-
-
-class ComplianceSettings(_Group):
-    held: Held = Field(
-        "sample",
-        description="spans of rules with a control that held: off, all, sample (one a minute and partition)",
-    )
-
-
-class EvidenceTls(_Group):
-    ca_file: Path | None = Field(None, description="certificates to trust there; the system's by default")
-    cert_file: Path | None = Field(None, description="client certificate for the endpoint")
-    key_file: Path | None = Field(None, description="key of that certificate")
-
-
-class EvidenceSettings(_Group):
-    enabled: bool = Field(True, description="violations also go to the topic of evidence, as spans")
-    otlp_endpoint: Url | None = Field(
-        None, description="URL that workers export evidence to by OTLP; https is with TLS"
-    )
-    otlp_protocol: Literal["grpc", "http"] = Field(
-        "grpc", description="grpc, or http: protobuf to the URL's path, or to /v1/traces if it has none"
-    )
-    otlp_headers_file: Path | None = Field(
-        None, description="YAML file of headers for the endpoint: `authorization: Bearer …`"
-    )
-    tls: EvidenceTls = EvidenceTls()
-
-    def endpoint(self) -> Endpoint | None:
-        """What the stages are told; UserError for files that cannot be used."""
-        if self.otlp_endpoint is None or not self.enabled:
-            return None
-        headers = read_headers(self.otlp_headers_file) if self.otlp_headers_file else {}
-        files = (self.tls.ca_file, self.tls.cert_file, self.tls.key_file)
-        told = Endpoint(self.otlp_endpoint, self.otlp_protocol, headers, *files)
-        try:
-            tls_context(told)
-        except BadFile as problem:
-            raise UserError(str(problem)) from None
-        return told
-
-
-class SignatureSettings(_Group):
-    count_unverified: bool = Field(
-        False, description="count spans whose `span.signature.verified` is false or absent"
-    )
-
-
-class MetricsSettings(_Group):
-    listen: Address = Field(
-        "127.0.0.1:9464", description="where a worker shows /metrics, /healthz and /readyz"
-    )
-
-
-def _key_rules(value: Any) -> Any:
-    def one(item: Any) -> Any:
-        match, _, strategy = item.rpartition(":") if isinstance(item, str) else (item, "", "")
-        return {"match": match, "strategy": strategy} if isinstance(item, str) else item
-
-    listed = _list(value)
-    return [one(item) for item in listed] if isinstance(listed, list) else listed
-
-
-class _KeyRule(_Group):
-    match: str = Field(min_length=1)
-    strategy: Strategy
-
-
-class RedactionDetectors(_Group):
-    email: Strategy | None = Field("mask", description="of e-mail addresses")
-    credit_card: Strategy | None = Field("mask", description="of numbers of payment cards")
-    ssn: Strategy | None = Field(None, description="of US social security numbers")
-    phone: Strategy | None = Field("mask", description="of phone numbers")
-    iban: Strategy | None = Field("mask", description="of bank accounts")
-    ip: Strategy | None = Field("keep", description="of IP addresses")
-    name: Strategy | None = Field("keep", description="of values whose key says that they name a person")
-    address: Strategy | None = Field("keep", description="of values whose key says that people live there")
-    secret: Strategy | None = Field(None, description="of tokens, private keys, passwords")
-
-
-class RedactionSettings(_Group):
-    default: Strategy = Field("redact", description="what becomes of what a detector without its own finds")
-    keys: Annotated[list[_KeyRule], BeforeValidator(_key_rules)] = Field(
-        [], description="by attribute key, before detectors; the first wins: `*.email:hash, order.id:keep`"
-    )
-    detectors: RedactionDetectors = RedactionDetectors()
-    key_file: Path | None = Field(None, description="file of 32 bytes; hash, tokenize and encrypt need it")
-
-    def uses(self) -> set[str]:
-        """All strategies that may be used."""
-        own = [getattr(self.detectors, name) for name in RedactionDetectors.model_fields]
-        return {strategy or self.default for strategy in own} | {rule.strategy for rule in self.keys}
-
-    def policy(self) -> Policy:
-        """What the stages are told; UserError for a key file that holds no key."""
-        detectors = {name: getattr(self.detectors, name) or self.default for name in DETECTORS}
-        keys = tuple(KeyRule(rule.match, rule.strategy) for rule in self.keys)
-        return Policy(keys, detectors, _key(self.key_file) if self.key_file else b"")
-
-
-class LogSettings(_Group):
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="debug, info, warning or error"
-    )
-
-
-class Settings(_Group):
+class Settings(Group):
     """Every setting, validated."""
 
     kafka: KafkaSettings = KafkaSettings()
@@ -522,7 +259,7 @@ def fields() -> dict[str, Any]:
 
     def walk(model: type[BaseModel], prefix: str) -> None:
         for name, info in model.model_fields.items():
-            if isinstance(info.annotation, type) and issubclass(info.annotation, _Group):
+            if isinstance(info.annotation, type) and issubclass(info.annotation, Group):
                 walk(info.annotation, f"{prefix}{name}.")
             else:
                 found[f"{prefix}{name}"] = info
@@ -553,9 +290,9 @@ def readable(key: str, value: Any) -> str:
         return "redaction.default" if key.startswith("redaction.detectors.") else "none"
     if isinstance(value, list):
         return ", ".join(readable(key, item) for item in value) or "none"
-    if isinstance(value, _KeyRule):
+    if isinstance(value, RedactionKey):
         return f"{value.match}:{value.strategy}"
-    if isinstance(value, _Topic):
+    if isinstance(value, InputTopicSettings):
         return f"{value.name}:{value.encoding}"
     if key.endswith("_share"):
         return f"{value:g}"
@@ -568,8 +305,8 @@ def readable(key: str, value: Any) -> str:
 
 def _readable_seconds(value: float) -> str:
     for unit in ("d", "h", "m", "s"):
-        if value >= _UNITS[unit] and value % _UNITS[unit] == 0:
-            return f"{value / _UNITS[unit]:g}{unit}"
+        if value >= UNITS[unit] and value % UNITS[unit] == 0:
+            return f"{value / UNITS[unit]:g}{unit}"
     return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"
 
 
@@ -661,19 +398,6 @@ def aws_login(environment: Mapping[str, str] | None = None) -> AwsLogin:
             "eval $(aws configure export-credentials --format env)"
         )
     return AwsLogin(access, secret, environment.get("AWS_SESSION_TOKEN", ""))
-
-
-def _key(file: Path) -> bytes:
-    try:
-        key = file.read_bytes()
-    except OSError as problem:
-        raise UserError(f"redaction.key_file: {file} cannot be read: {problem.strerror}") from None
-    if len(key) != KEY_BYTES:
-        raise UserError(
-            f"redaction.key_file: {file} has to hold {KEY_BYTES} bytes and holds {len(key)}: "
-            f"openssl rand -out {file} {KEY_BYTES}"
-        )
-    return key
 
 
 def table() -> str:

@@ -15,7 +15,7 @@ class Moment(click.ParamType):
         """Read it."""
         from app import clock
         from app.query import nanoseconds
-        from app.settings import seconds
+        from app.setting_types import seconds
 
         text = str(value)
         try:
