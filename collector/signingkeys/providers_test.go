@@ -26,7 +26,7 @@ import (
 // started makes keys with short times, and a clock that a test moves.
 func started(t *testing.T, config Config) *bench {
 	require.NoError(t, config.Validate())
-	made := &bench{clock: &clock{time: time.Now()}, requests: &requests{seen: map[string]int{}}}
+	made := &bench{clock: &clock{time: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}, requests: &requests{seen: map[string]int{}}}
 	made.Keys = New(&config, spansignature.V1, made.requests, zap.NewNop())
 	made.now = made.clock.now
 	require.NoError(t, made.Start(context.Background()))
