@@ -107,10 +107,13 @@ class Observer:
             every = (told for revisions in self.seen.revisions.values() for told in revisions.values())
             return sorted((told for told in every if needle in told.body), key=lambda told: told.seen)
 
-    def published(self) -> bool | None:
-        """True when all that is judged now is published, as the ticks' offsets are committed; else None."""
+    def ticks(self) -> dict[int, int]:
+        """The last tick of each partition whose state is seen."""
         with self._lock:
-            ticks = {number: state.tick for number, state in self.seen.states.items()}
+            return {number: state.tick for number, state in self.seen.states.items()}
+
+    def published(self, ticks: dict[int, int]) -> bool | None:
+        """True when all that these ticks judged is published, as their offsets are committed; else None."""
         return self._committed(ticks) or None
 
     def _committed(self, ticks: dict[int, int]) -> bool:

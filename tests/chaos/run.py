@@ -98,7 +98,8 @@ class Run:
         if not self.world.of("worker"):
             self.world.start_process(self.world.of("worker", wanted=False)[0])
         self._until("all spans are judged", self._settled, _SETTLED)
-        self._until("what was judged is published", self.observer.published)
+        ticks = self.observer.ticks()  # more come all the time, and are committed once a second
+        self._until("what was judged is published", lambda: self.observer.published(ticks))
         self.settling.append(time.monotonic() - begun)
         totals, in_flight = self.observer.account()
         self.differences += compare.account(totals, in_flight, self.sender.tally, self.expected)
@@ -137,7 +138,7 @@ class Run:
             time.sleep(_LOOK)
         return found
 
-    def _until(self, what: str, look: Callable[[], bool | None], seconds: float = 240.0) -> None:
+    def _until(self, what: str, look: Callable[[], bool | None], seconds: float = 180.0) -> None:
         end = time.monotonic() + seconds
         while look() is None:
             if time.monotonic() > end:
