@@ -138,7 +138,7 @@ class Run:
             time.sleep(_LOOK)
         return found
 
-    def _until(self, what: str, look: Callable[[], bool | None], seconds: float = 180.0) -> None:
+    def _until(self, what: str, look: Callable[[], bool | None], seconds: float = 120.0) -> None:
         end = time.monotonic() + seconds
         while look() is None:
             if time.monotonic() > end:

@@ -1,5 +1,6 @@
 """Whatever the text, there is a rule or diagnostics, in bounded time; never another exception."""
 
+import gc
 import re
 import time
 
@@ -103,9 +104,13 @@ def test_a_file_that_is_laid_out_stays_so(text: str, style: str) -> None:
 )
 def test_the_largest_texts_end_in_bounded_time(text: str) -> None:
     """The slowest takes 2 s of CPU on a quiet machine, where the language asks for less than 5."""
-    start = time.process_time()
-    rule_of({"id": "x", "condition": text}, version=1, source="api")
-    assert time.process_time() - start < 15
+    gc.freeze()  # what other tests left is not to be walked through while this is measured
+    try:
+        start = time.process_time()
+        rule_of({"id": "x", "condition": text}, version=1, source="api")
+        assert time.process_time() - start < 5
+    finally:
+        gc.unfreeze()
 
 
 def test_a_regular_expression_cannot_run_away() -> None:
