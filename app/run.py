@@ -1,6 +1,7 @@
 """Runs the long-lived processes, a worker or an API, until they are told to stop."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -46,6 +47,7 @@ from streams.worker import Worker
 _LOG = logging.getLogger("betrace")
 _FORGET_EVERY = 10.0  # seconds between two looks for violations past their retention
 _LEAVE = 9.0  # seconds in which a process that is told to stop does so in order
+_GARBAGE = 50_000  # objects between two looks for cycles; spans on their way are many, and make none
 
 
 def run_worker(settings: Settings) -> None:
@@ -135,6 +137,8 @@ def until_told(
     A second signal ends the process at once, and so does time: a worker that is killed loses nothing.
     """
     log_to_stderr(level, redaction)
+    gc.freeze()  # what is loaded now stays
+    gc.set_threshold(_GARBAGE)
 
     async def main() -> None:
         stop = asyncio.Event()

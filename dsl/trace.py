@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from dsl.messages import TracesData
+from dsl.messages import ScopeSpans, TracesData
 
 _NO_PARENT = bytes(8)
 _ORDER = attrgetter("start", "span_id")
@@ -58,27 +58,34 @@ class Span:
 class Trace:
     """All distinct spans of one trace, in order of start time and span id."""
 
-    def __init__(self, spans: list[Span], duplicates: int, cut: bool) -> None:
-        self.spans = tuple(sorted(spans, key=_ORDER))
-        self.duplicates = duplicates
+    def __init__(self, found: Iterable[Span], cut: bool) -> None:
+        spans: dict[bytes, Span] = {}
+        copies = 0
+        for span in found:
+            known = spans.setdefault(span.span_id, span)
+            if known is not span:
+                copies += 1
+                spans[span.span_id] = max(known, span, key=_weight)
+        self.spans = tuple(sorted(spans.values(), key=_ORDER))
+        self.duplicates = copies
         self._cut = cut
 
     @classmethod
     def of(cls, data: bytes, *, cut: bool = False) -> "Trace":
         """The trace of a serialised TracesData; DecodeError. Of copies of a span the later end counts."""
-        spans: dict[bytes, Span] = {}
-        duplicates = 0
+        found: list[Span] = []
         for group in TracesData.FromString(data).resource_spans:
             resource = group.resource
             for scope_spans in group.scope_spans:
                 scope = scope_spans.scope
-                for message in scope_spans.spans:
-                    span = Span(message, resource, scope)
-                    known = spans.setdefault(span.span_id, span)
-                    if known is not span:
-                        duplicates += 1
-                        spans[span.span_id] = max(known, span, key=_weight)
-        return cls(list(spans.values()), duplicates, cut)
+                found += [Span(message, resource, scope) for message in scope_spans.spans]
+        return cls(found, cut)
+
+    @classmethod
+    def of_spans(cls, data: bytes, origins: Iterable[tuple[Any, Any]], *, cut: bool = False) -> "Trace":
+        """The trace of serialised `spans` fields of a ScopeSpans, given the resource and scope of each."""
+        messages = ScopeSpans.FromString(data).spans
+        return cls([Span(message, *origin) for message, origin in zip(messages, origins, strict=True)], cut)
 
     @property
     def trace_id(self) -> bytes:

@@ -46,15 +46,16 @@ def wanted(config: Config) -> list[Wanted]:
         "segment.bytes": str(64 * 2**20),
         "min.cleanable.dirty.ratio": "0.1",
     }
+    packed = append | {"compression.type": "zstd"}
     expiring = {"cleanup.policy": "compact,delete", "retention.ms": retention}
     return [
         Wanted(names.spans, partitions, append | large | {"retention.ms": str(7 * _DAY)}),
         Wanted(names.changelog, partitions, append | large | changelog),
-        Wanted(names.rules, 1, append | {"retention.ms": "-1", "retention.bytes": "-1"}),
-        Wanted(names.violations, partitions, append | expiring),
-        Wanted(names.activity, partitions, append | expiring),
-        Wanted(names.evidence, partitions, append | {"retention.ms": str(7 * _DAY)}),
-        Wanted(names.dead_letter, partitions, append | {"max.message.bytes": str(LARGEST)}),
+        Wanted(names.rules, 1, packed | {"retention.ms": "-1", "retention.bytes": "-1"}),
+        Wanted(names.violations, partitions, packed | expiring),
+        Wanted(names.activity, partitions, packed | expiring),
+        Wanted(names.evidence, partitions, packed | {"retention.ms": str(7 * _DAY)}),
+        Wanted(names.dead_letter, partitions, packed | {"max.message.bytes": str(LARGEST)}),
     ]
 
 

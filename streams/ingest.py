@@ -174,14 +174,15 @@ class Ingest:
 
         How a record is cut into parts depends on the record alone, so that a part ingested again is the same.
         """
+        common = parts.common
         shares: dict[int, list[tuple[bytes, Fragment]]] = {}
         for trace_id, fragments in pieces(parts, self._limits.block_bytes):
             share = shares.setdefault(zlib.crc32(trace_id) % self._partitions, [])
             share += [(trace_id, fragment) for fragment in fragments]
         for partition, share in shares.items():
-            for number, part in enumerate(_parts(share, self._limits.block_bytes - parts.common)):
-                builder = self._builder(partition, parts.common + sum(piece.size for _, piece in part))
-                builder.section(record.source, Position(record.offset, number), time)
+            for number, part in enumerate(_parts(share, self._limits.block_bytes - common)):
+                builder = self._builder(partition, common + sum(piece.size for _, piece in part))
+                builder.section(record.source, Position(record.offset, number), time, parts.prefixes)
                 for trace_id, piece in part:
                     builder.add(trace_id, piece)
 

@@ -1,9 +1,9 @@
-"""Evaluates the traces that are done: their bytes and the rules give verdicts, and those violations."""
+"""Evaluates the traces that are done: the rules give verdicts, and those violations."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dsl.compile import RuleSet
 from dsl.judge import judge
@@ -17,7 +17,9 @@ from streams.redaction import DEFAULT, Redaction
 from streams.upheld import Sampling, Upheld, upheld
 from streams.violation import Found, records
 
-_LIMITS: frozenset[Reason] = frozenset({"span_limit", "size_limit", "memory"})
+LIMITS: Final[frozenset[Reason]] = frozenset({"span_limit", "size_limit", "memory"})
+"""Reasons why a trace is judged before it may be whole."""
+
 _TOO_LONG = 10.0  # seconds of CPU time that a rule may take on a trace, whatever its steps
 _SAMPLED = 16  # traces, of which one is timed
 
@@ -29,7 +31,7 @@ class Rules(NamedTuple):
     offset: int
 
 
-class JudgedBytes(NamedTuple):
+class Outcome(NamedTuple):
     """What one trace came to."""
 
     spans: int
@@ -41,7 +43,7 @@ class JudgedBytes(NamedTuple):
 
 @dataclass(slots=True)
 class Judge:
-    """The production evaluator over serialised traces. `now` gives Unix ns, `timer` seconds of any origin.
+    """The production evaluator. `now` gives Unix ns, `timer` seconds of any origin.
 
     `in_force_at` gives the versions that were judged by when the rules log had been read up to an offset.
     """
@@ -57,10 +59,9 @@ class Judge:
     progress: int = 0  # moves on while it judges
     _turn: int = 0
 
-    def judge(self, traces_data: bytes, reason: Reason, rules: RuleSet, activity: Activity) -> JudgedBytes:
-        """Judge one trace, a serialised TracesData with all its spans, and add it to the activity."""
-        cut = reason in _LIMITS
-        trace = Trace.of(traces_data, cut=cut)
+    def judge(self, trace: Trace, reason: Reason, rules: RuleSet, activity: Activity) -> Outcome:
+        """Judge one trace with all its spans, and add it to the activity."""
+        cut = reason in LIMITS
         now = self.now()
         violations: list[Found] = []
         held: list[Upheld] = []
@@ -78,7 +79,7 @@ class Judge:
                 held.append(upheld(trace, verdict, now, self.redaction))
             if verdict.truncated or verdict.outcome == "error":
                 undecided.add(rule.id)
-        return JudgedBytes(
+        return Outcome(
             len(trace.spans),
             trace.duplicates,
             violations,

@@ -16,7 +16,7 @@ NO_PARENT = bytes(8)
 _RESOURCE_SPANS = 0x0A
 _SECOND = 0x12
 _NO_TRACE = bytes(16)
-PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry or a run of its own
+PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry of its own
 
 _Bounds = tuple[int, int]
 _Messages = Sequence[Span | None]
@@ -32,17 +32,20 @@ class Prefix(NamedTuple):
 
 @dataclass(slots=True)
 class Fragment:
-    """The spans of one trace in one message."""
+    """The spans of one trace in one message; three lists of one length."""
 
-    ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes a span
-    runs: list[tuple[Prefix, bytes]] = field(default_factory=list)  # serialised `spans` fields of one scope
-    size: int = 0  # bytes that it adds to a block, prefixes apart
+    ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes
+    spans: list[bytes] = field(default_factory=list)  # each a serialised `spans` field of a ScopeSpans
+    prefixes: list[int] = field(default_factory=list)  # numbers in the prefixes of its message
 
-    def add(self, ids: list[bytes], prefix: Prefix, spans: bytes) -> None:
-        """Add the spans of one scope."""
-        self.ids += ids
-        self.runs.append((prefix, spans))
-        self.size += len(spans) + PER_SPAN * len(ids)
+    @property
+    def size(self) -> int:
+        """Bytes that it adds to a block at most, prefixes apart."""
+        return sum(map(len, self.spans)) + PER_SPAN * len(self.ids)
+
+    def runs(self, prefixes: Sequence[Prefix]) -> Iterator[tuple[Prefix, bytes]]:
+        """Its spans with what they have in common, given the prefixes of its message."""
+        return ((prefixes[number], span) for number, span in zip(self.prefixes, self.spans, strict=True))
 
 
 @dataclass(slots=True)
@@ -50,10 +53,10 @@ class Split:
     """One message, cut up. Every span of it is in `fragments`, `rejected` or `own`."""
 
     fragments: dict[bytes, Fragment] = field(default_factory=dict)
+    prefixes: list[Prefix] = field(default_factory=list)
     rejected: dict[str, list[tuple[Prefix, bytes]]] = field(default_factory=dict)  # by reason
     received: int = 0
     own: int = 0
-    common: int = 0  # bytes of all prefixes
     signatures: bool = False  # whether to count the two below
     denied: int = 0  # spans that a verifier of signatures has marked as not verified
     unmarked: int = 0  # spans that no verifier has marked
@@ -61,6 +64,16 @@ class Split:
     @property
     def rejected_spans(self) -> int:
         return sum(len(spans) for spans in self.rejected.values())
+
+    @property
+    def common(self) -> int:
+        """Bytes that all prefixes add to a block at most."""
+        return sum(len(each.resource) + len(each.scope) + 8 for each in self.prefixes)
+
+    def traces(self) -> Iterator[tuple[bytes, bytes]]:
+        """Trace ids, each with its spans as a serialised TracesData."""
+        for trace_id, fragment in self.fragments.items():
+            yield trace_id, joined(fragment.runs(self.prefixes))
 
 
 class Malformed(ValueError):
@@ -99,24 +112,23 @@ def split(data: bytes, *, signatures: bool = False) -> Split:
     return result
 
 
-def cut(fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Prefix, bytes]]]:
+def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Prefix, bytes]]]:
     """A fragment as pieces of at most `limit` bytes each, and the spans that alone are larger than that."""
     pieces, too_large = [Fragment()], []
-    size = number = 0
-    for prefix, spans in fragment.runs:
-        at = 0
-        for _, _, stop in fields(spans, 0, len(spans)):
-            span, at = spans[at:stop], stop
-            needed = len(span) + len(prefix.resource) + len(prefix.scope) + PER_SPAN
-            if needed > limit:
-                too_large.append((prefix, span))
-            else:
-                if size + needed > limit:
-                    pieces.append(Fragment())
-                    size = 0
-                pieces[-1].add([fragment.ids[number]], prefix, span)
-                size += needed
-            number += 1
+    size = 0
+    for ids, span, number in zip(fragment.ids, fragment.spans, fragment.prefixes, strict=True):
+        prefix = parts.prefixes[number]
+        needed = len(span) + len(prefix.resource) + len(prefix.scope) + PER_SPAN
+        if needed > limit:
+            too_large.append((prefix, span))
+            continue
+        if size + needed > limit:
+            pieces.append(Fragment())
+            size = 0
+        pieces[-1].ids.append(ids)
+        pieces[-1].spans.append(span)
+        pieces[-1].prefixes.append(number)
+        size += needed
     return [piece for piece in pieces if piece.ids], too_large
 
 
@@ -152,18 +164,9 @@ def _split_resource(result: Split, data: bytes, bounds: _Bounds, parsed: Resourc
 
 
 def _split_scope(result: Split, data: bytes, bounds: _Bounds, scope: _Scope) -> None:
-    spans: list[_Bounds] = []
-    common: list[bytes] = []
-    at = bounds[0]
-    for tag, _, stop in fields(data, *bounds):
-        if tag == _SECOND:
-            spans.append((at, stop))
-        else:
-            common.append(data[at:stop])
-        at = stop
-    prefix = Prefix(scope.resource, b"".join(common))
+    spans, common = _spans(data, *bounds)
+    prefix = Prefix(scope.resource, common)
     result.received += len(spans)
-    result.common += len(prefix.resource) + len(prefix.scope) + 8
     messages = scope.messages(data, spans, prefix)
     if SCOPE.encode() in prefix.scope and _scope_name(prefix) == SCOPE:
         others = [pair for pair in zip(spans, messages, strict=True) if not is_own(SCOPE, pair[1])]
@@ -172,17 +175,32 @@ def _split_scope(result: Split, data: bytes, bounds: _Bounds, scope: _Scope) -> 
     _collect(result, data, spans, messages, prefix)
 
 
+def _spans(data: bytes, at: int, end: int) -> tuple[list[_Bounds], bytes]:
+    """Where the `spans` fields of a ScopeSpans are, and its other fields."""
+    spans: list[_Bounds] = []
+    common: list[bytes] = []
+    for tag, _, stop in fields(data, at, end):
+        if tag == _SECOND:
+            spans.append((at, stop))
+        else:
+            common.append(data[at:stop])
+        at = stop
+    return spans, b"".join(common)
+
+
 def _collect(result: Split, data: bytes, spans: list[_Bounds], messages: _Messages, prefix: Prefix) -> None:
     """The hot loop: the ids are those that whoever parses the spans will see."""
-    runs: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
+    fragments = result.fragments
+    number = len(result.prefixes)
+    result.prefixes.append(prefix)
     for (at, stop), span in zip(spans, messages, strict=True):
         if span is None:
             result.rejected.setdefault("malformed_span", []).append((prefix, data[at:stop]))
             continue
         trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
+        fragment = fragments.get(trace_id)
         if (
-            len(trace_id) != 16
-            or trace_id == _NO_TRACE
+            (fragment is None and (len(trace_id) != 16 or trace_id == _NO_TRACE))
             or len(span_id) != 8
             or span_id == NO_PARENT
             or (parent and len(parent) != 8)
@@ -192,16 +210,11 @@ def _collect(result: Split, data: bytes, spans: list[_Bounds], messages: _Messag
             continue
         if result.signatures:
             _count_signature(result, data[at:stop], span)
-        run = runs.get(trace_id)
-        if run is None:
-            run = runs[trace_id] = ([], [])
-        run[0].append(span_id + (parent or NO_PARENT))
-        run[1].append(data[at:stop])
-    for trace_id, (ids, slices) in runs.items():
-        fragment = result.fragments.get(trace_id)
         if fragment is None:
-            fragment = result.fragments[trace_id] = Fragment()
-        fragment.add(ids, prefix, b"".join(slices))
+            fragment = fragments[trace_id] = Fragment()
+        fragment.ids.append(span_id + (parent or NO_PARENT))
+        fragment.spans.append(data[at:stop])
+        fragment.prefixes.append(number)
 
 
 def _count_signature(result: Split, data: bytes, span: Span) -> None:
