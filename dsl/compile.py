@@ -45,8 +45,8 @@ class RuleSet:
     def chosen(self, trace: Trace) -> list[Compiled]:
         """The rules that may apply: a span that each needs is there."""
         numbers = set(self.always)
-        for name in trace.by_name:
-            numbers.update(self.by_name.get(name, ()))
+        for name in trace.names.keys() & self.by_name.keys():
+            numbers.update(self.by_name[name])
         return [self.compiled[number] for number in sorted(numbers)]
 
 

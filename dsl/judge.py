@@ -197,7 +197,7 @@ class _Judging:
         if placeholder == "trace.duration":
             return Shown("", trace.end - trace.start, "duration")
         if placeholder == "trace.span_count":
-            return f"{len(trace.spans)}"
+            return f"{len(trace)}"
         first, _, rest = placeholder.partition(".")
         known = field_of(rest)
         assert known is not None, rest

@@ -19,10 +19,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dsl.messages import ResourceSpans, ScopeSpans
-from dsl.trace import Trace
+from dsl.trace import Origin, Trace
 from streams.packed import pack, unpack
 from streams.split import Fragment, Prefix
 
@@ -144,13 +144,6 @@ class _Numbers(dict[int, int]):
     def __missing__(self, number: int) -> int:
         found = self[number] = self._known.setdefault(self._prefixes[number], len(self._known))
         return found
-
-
-class Origin(NamedTuple):
-    """What the spans of one scope have in common, messages of `dsl.messages`."""
-
-    resource: Any
-    scope: Any
 
 
 class Block:

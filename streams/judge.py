@@ -80,7 +80,7 @@ class Judge:
             if verdict.truncated or verdict.outcome == "error":
                 undecided.add(rule.id)
         return Outcome(
-            len(trace.spans),
+            len(trace),
             trace.duplicates,
             violations,
             lambda rule_id: not cut and rule_id in rules.ids and rule_id not in undecided,
