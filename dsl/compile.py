@@ -43,11 +43,17 @@ class RuleSet:
         return [judge(each, trace, self.max_steps) for each in chosen]
 
     def chosen(self, trace: Trace) -> list[Compiled]:
-        """The rules that may apply: a span that each needs is there."""
+        """The rules that may apply, or are skipped: what each needs and asks first is there."""
         numbers = set(self.always)
         for name in trace.names.keys() & self.by_name.keys():
             numbers.update(self.by_name[name])
-        return [self.compiled[number] for number in sorted(numbers)]
+        return [each for number in sorted(numbers) if self._may_apply(each := self.compiled[number], trace)]
+
+    def _may_apply(self, compiled: Compiled, trace: Trace) -> bool:
+        guard = compiled.guard
+        if guard is None or guard.may_hold(trace, self.max_steps):
+            return True
+        return compiled.rule.on_incomplete == "skip" and not trace.complete
 
 
 def compile_rules(rules: Iterable[Rule], *, max_steps: int = 1_000_000) -> RuleSet:

@@ -63,8 +63,7 @@ class Span:
 
     def attribute(self, key: str) -> Any:
         """The span attribute of that key, else the resource's, else None."""
-        value = self.message.attributes.get(key)
-        found = None if value is None else plain(value)
+        found = find(self.message.attributes, key)
         return find(self.resource.attributes, key) if found is None else found
 
 
@@ -114,7 +113,9 @@ class Trace:
         """The spans of that name, in order of start time and span id."""
         spans = self._named.get(name)
         if spans is None:
-            spans = sorted(map(self._span, self.names.get(name, ())), key=_ORDER)
+            spans = [self._span(number) for number in self.names.get(name, ())]
+            if len(spans) > 1:
+                spans.sort(key=_ORDER)
             self._named[name] = spans
         return spans
 

@@ -37,11 +37,7 @@ class Fragment:
     ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes
     spans: list[bytes] = field(default_factory=list)  # each a serialised `spans` field of a ScopeSpans
     prefixes: list[int] = field(default_factory=list)  # numbers in the prefixes of its message
-
-    @property
-    def size(self) -> int:
-        """Bytes that it adds to a block at most, prefixes apart."""
-        return sum(map(len, self.spans)) + PER_SPAN * len(self.ids)
+    size: int = 0  # bytes that it adds to a block at most, prefixes apart
 
     def runs(self, prefixes: Sequence[Prefix]) -> Iterator[tuple[Prefix, bytes]]:
         """Its spans with what they have in common, given the prefixes of its message."""
@@ -128,6 +124,7 @@ def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], l
         pieces[-1].ids.append(ids)
         pieces[-1].spans.append(span)
         pieces[-1].prefixes.append(number)
+        pieces[-1].size += len(span) + PER_SPAN
         size += needed
     return [piece for piece in pieces if piece.ids], too_large
 
@@ -215,6 +212,7 @@ def _collect(result: Split, data: bytes, spans: list[_Bounds], messages: _Messag
         fragment.ids.append(span_id + (parent or NO_PARENT))
         fragment.spans.append(data[at:stop])
         fragment.prefixes.append(number)
+        fragment.size += stop - at + PER_SPAN
 
 
 def _count_signature(result: Split, data: bytes, span: Span) -> None:
