@@ -47,13 +47,17 @@ class RuleSet:
         numbers = set(self.always)
         for name in trace.names.keys() & self.by_name.keys():
             numbers.update(self.by_name[name])
-        return [each for number in sorted(numbers) if self._may_apply(each := self.compiled[number], trace)]
-
-    def _may_apply(self, compiled: Compiled, trace: Trace) -> bool:
-        guard = compiled.guard
-        if guard is None or guard.may_hold(trace, self.max_steps):
-            return True
-        return compiled.rule.on_incomplete == "skip" and not trace.complete
+        found: list[Compiled] = []
+        for number in sorted(numbers):
+            each = self.compiled[number]
+            guard = each.guard
+            if (
+                guard is None
+                or guard.may_hold(trace, self.max_steps)
+                or (each.rule.on_incomplete == "skip" and not trace.complete)
+            ):
+                found.append(each)
+        return found
 
 
 def compile_rules(rules: Iterable[Rule], *, max_steps: int = 1_000_000) -> RuleSet:
