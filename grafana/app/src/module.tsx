@@ -1,0 +1,3 @@
+import { AppPlugin } from '@grafana/data';
+
+export const plugin = new AppPlugin<{}>().setRootPage(() => null);
