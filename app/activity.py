@@ -1,4 +1,4 @@
-"""Proof of operation as the API tells it: what each rule came to, by day and version, over all partitions."""
+"""What the activity topic tells: what each rule came to, by day and version, and what spans came lately."""
 
 import json
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 _NS = 10**9
+OF_SPANS = {"spanName": "spanNames", "attribute": "attributes"}  # kinds of values, and their members there
 _SUMS = "SUM(evaluated), SUM(applied), SUM(violated), SUM(errors), SUM(seconds)"
 
 
@@ -21,6 +22,14 @@ class Row(NamedTuple):
     violated: int
     errors: int
     seconds: float
+
+
+class Offered(NamedTuple):
+    """The name of a span, or the key of an attribute, and the day on which it came last."""
+
+    kind: str  # of OF_SPANS
+    value: str
+    day: str
 
 
 class Sums(NamedTuple):
@@ -48,6 +57,22 @@ def _rows_of(told: dict[str, Any]) -> list[Row]:
     return [
         Row(*key, each["version"], *(each[name] for name in Row._fields[4:])) for each in told["versions"]
     ]
+
+
+def seen_of(values: Iterable[bytes | None]) -> list[Offered]:
+    """The names that records of the activity topic tell of; what is no such record is passed over."""
+    found = []
+    for value in values:
+        try:
+            told = json.loads(value or b"null")
+            found += [
+                Offered(kind, str(name), str(told["day"]))
+                for kind in OF_SPANS
+                for name in told[OF_SPANS[kind]]
+            ]
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def statement_of(rule_id: str) -> tuple[str, tuple[str]]:

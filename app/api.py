@@ -23,6 +23,7 @@ from app.rule_book import RuleSource
 from app.rules_api import ROUTES as RULE_ROUTES
 from app.security import Access
 from app.trials import Trials
+from app.values import ROUTES as VALUE_ROUTES
 from app.violations_api import ROUTES as VIOLATION_ROUTES
 from streams.redaction import DEFAULT, Redaction
 
@@ -66,6 +67,7 @@ def application(parts: Parts) -> Starlette:
             Route("/api/openapi.json", openapi),
             *VIOLATION_ROUTES,
             *RULE_ROUTES,
+            *VALUE_ROUTES,
             Route("/healthz", healthy),
             Route("/readyz", ready),
             Route("/metrics", metrics),

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from app.counts import KINDS
 from app.parameters import MAX_LIMIT
 from app.schemas import SCHEMAS, TEXT, Json, list_of, ref
+from app.values import KINDS as VALUES
 from dsl.rule import MODES
 
 
@@ -47,6 +48,8 @@ _PAGED = [
     _query("cursor", TEXT, "nextCursor of the page before"),
 ]
 _ID = {"name": "id", "in": "path", "required": True, "schema": TEXT}
+_KIND = {"name": "kind", "in": "path", "required": True, "schema": {"type": "string", "enum": list(VALUES)}}
+_PREFIX = _query("prefix", TEXT, "what they begin with")
 _NUMBERED = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
 _MATCH = {"name": "If-Match", "in": "header", "description": "the ETag that was seen", "schema": TEXT}
 _EVENT_ID = {
@@ -249,6 +252,15 @@ _PATHS: Json = {
             _ok("Rule", _ETAG),
             _WRITTEN,
             parameters=[_ID, _NUMBERED, _MATCH],
+        )
+    },
+    "/api/values/{kind}": {
+        "get": _operation(
+            "listValues",
+            "What filters and rules may name, as it came lately, in order",
+            _ok("ValuePage"),
+            f"{_READ} 404",
+            parameters=[_KIND, _PREFIX, *_PAGED],
         )
     },
     "/healthz": {"get": _operation("isAlive", "The process is alive", _ok("Health"), "431")},

@@ -263,6 +263,7 @@ SCHEMAS: Json = {
             ),
         }
     ),
+    "ValuePage": object_of({"items": list_of(TEXT), "nextCursor": or_null(TEXT)}),
     "ViolationPage": page_of("Violation"),
     "RulePage": page_of("Rule"),
     "VersionPage": page_of("Version"),
