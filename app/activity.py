@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 _NS = 10**9
+_DAY = 86_400 * _NS
 OF_SPANS = {"spanName": "spanNames", "attribute": "attributes"}  # kinds of values, and their members there
 _SUMS = "SUM(evaluated), SUM(applied), SUM(violated), SUM(errors), SUM(seconds)"
 
@@ -81,9 +82,16 @@ def statement_of(rule_id: str) -> tuple[str, tuple[str]]:
     return f"{text} ORDER BY day DESC, version DESC", (rule_id,)
 
 
-def day_json(row: Iterable[Any]) -> dict[str, Any]:
-    """A row of `statement_of` as the API shows it."""
-    return dict(zip(("day", "version", *Row._fields[4:]), row, strict=True))
+def overview_of(now: int, days: int, after: str, count: int) -> tuple[str, tuple[str, str, int]]:
+    """At most so many rules, with ids behind another: the last day of each, and its sums."""
+    first = day_of(now - (days - 1) * _DAY)
+    text = f"SELECT rule_id, MAX(day), {_SUMS} FROM activity WHERE day >= ? AND rule_id > ? GROUP BY rule_id"
+    return f"{text} ORDER BY rule_id LIMIT ?", (first, after, count)
+
+
+def day_json(row: Iterable[Any], *key: str) -> dict[str, Any]:
+    """A row of a statement as the API shows it; `key` names what stands before the sums."""
+    return dict(zip((*key, *Row._fields[4:]), row, strict=True))
 
 
 def sums(rows: Iterable[Row]) -> dict[str, Sums]:

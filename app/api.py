@@ -17,6 +17,7 @@ from app import clock
 from app.guard import Guard
 from app.index import Index, TooSlow
 from app.openapi import description
+from app.overview import ROUTES as OVERVIEW_ROUTES
 from app.parameters import known
 from app.problems import Problem, on_error, on_http, on_problem, on_slow
 from app.rule_book import RuleSource
@@ -67,6 +68,7 @@ def application(parts: Parts) -> Starlette:
             Route("/api/openapi.json", openapi),
             *VIOLATION_ROUTES,
             *RULE_ROUTES,
+            *OVERVIEW_ROUTES,
             *VALUE_ROUTES,
             Route("/healthz", healthy),
             Route("/readyz", ready),

@@ -163,6 +163,18 @@ _PATHS: Json = {
     "/api/violations/{id}": {
         "get": _operation("getViolation", "One violation", _ok("Violation"), f"{_READ} 404", parameters=[_ID])
     },
+    "/api/activity": {
+        "get": _operation(
+            "getActivity",
+            "What each rule came to in the last days, by id",
+            _ok("OverviewPage"),
+            _READ,
+            parameters=[
+                _query("days", {"type": "integer", "minimum": 1, "maximum": 90, "default": 1}, "with today"),
+                *_PAGED,
+            ],
+        )
+    },
     "/api/rules": {
         "get": _operation("listRules", "The rules, by id", _ok("RulePage"), _READ, parameters=_PAGED),
         "post": _operation(
@@ -178,6 +190,15 @@ _PATHS: Json = {
             "validateRule",
             "Diagnostics of a condition; 200 for a wrong one too",
             _ok("Validated"),
+            _SENT,
+            body=_json(ref("Condition")),
+        )
+    },
+    "/api/rules/format": {
+        "post": _operation(
+            "formatRule",
+            "A condition in its one layout",
+            _ok("Condition"),
             _SENT,
             body=_json(ref("Condition")),
         )
