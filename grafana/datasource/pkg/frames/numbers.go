@@ -1,6 +1,7 @@
 package frames
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -74,19 +75,18 @@ func Largest(counts betrace.Counts) (betrace.Counts, *data.Notice) {
 	if count <= MostSeries {
 		return counts, nil
 	}
-	sorted := slices.Clone(counts.Series)
-	slices.SortStableFunc(sorted, func(a, b betrace.Series) int { return int(b.Total() - a.Total()) })
-	least := sorted[MostSeries-1].Total()
-	var kept []betrace.Series
-	for _, each := range counts.Series {
-		if each.Total() > least {
-			kept = append(kept, each)
-		}
+	places := make([]int, count)
+	for place := range places {
+		places[place] = place
 	}
-	for _, each := range counts.Series {
-		if each.Total() == least && len(kept) < MostSeries {
-			kept = append(kept, each)
-		}
+	slices.SortStableFunc(places, func(a, b int) int {
+		return cmp.Compare(counts.Series[b].Total(), counts.Series[a].Total())
+	})
+	places = places[:MostSeries]
+	slices.Sort(places)
+	var kept []betrace.Series
+	for _, place := range places {
+		kept = append(kept, counts.Series[place])
 	}
 	text := fmt.Sprintf("Of %d series the %d with the most violations are shown. Narrow the filters.", count, MostSeries)
 	return betrace.Counts{Series: kept}, &data.Notice{Severity: data.NoticeSeverityWarning, Text: text}

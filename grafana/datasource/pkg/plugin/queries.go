@@ -103,7 +103,7 @@ func (d *Datasource) numbers(ctx context.Context, query models.Query, asked back
 	}
 	parameters := query.Parameters()
 	bound(parameters, times)
-	parameters.Set("step", fmt.Sprintf("%ds", int64(counts.Step.Seconds())))
+	parameters.Set("step", written(counts.Step))
 	if counts.By != "" {
 		parameters.Set("by", counts.By)
 	}
@@ -130,7 +130,8 @@ func (d *Datasource) numbers(ctx context.Context, query models.Query, asked back
 	return noted(made, answered), nil
 }
 
-// step is the length of the intervals: the one that Grafana asks for, but not more points than are shown.
+// step is the length of the intervals, in whole seconds, or hours where it is more than a day: the one that Grafana asks
+// for, but not more points than are shown.
 func step(asked backend.DataQuery) time.Duration {
 	most := int64(mostPoints)
 	if asked.MaxDataPoints > 0 {
@@ -138,7 +139,19 @@ func step(asked backend.DataQuery) time.Duration {
 	}
 	whole := asked.TimeRange.Duration()
 	least := max(asked.Interval, time.Second, whole/time.Duration(most))
-	return min((least + time.Second - 1).Truncate(time.Second), longest)
+	unit := time.Second
+	if least > 24*time.Hour {
+		unit = time.Hour
+	}
+	return min((least + unit - 1).Truncate(unit), longest)
+}
+
+// written is a step as the API takes it.
+func written(step time.Duration) string {
+	if step%time.Hour == 0 {
+		return fmt.Sprintf("%dh", int64(step.Hours()))
+	}
+	return fmt.Sprintf("%ds", int64(step.Seconds()))
 }
 
 func bound(parameters map[string][]string, times backend.TimeRange) {
