@@ -89,7 +89,7 @@ func TestATableOfViolations(t *testing.T) {
 
 func TestAViolationThatSaysLittleIsShownAsFarAsItGoes(t *testing.T) {
 	made := Violations([]betrace.Violation{{ID: "a", RuleID: "r"}, {Spans: []json.RawMessage{[]byte(`5`)}}}, "")
-	for _, name := range []string{"time", "spanID", "missing", "rootName", "complete"} {
+	for _, name := range []string{"time", "missing", "rootName", "complete"} {
 		field, _ := made.FieldByName(name)
 		require.True(t, field.NilAt(0), name)
 		require.True(t, field.NilAt(1), name)

@@ -57,7 +57,7 @@ func Numbers(counts betrace.Counts, asked Asked) *data.Frame {
 		}
 		made.Fields = append(made.Fields, field(asked.Group, title(asked.Group), values))
 		if asked.Group == "severity" {
-			made.Fields[0].Config = ofSeverity()
+			byColor(made.Fields[0].Config)
 		}
 	}
 	numbers := make([]float64, len(found))

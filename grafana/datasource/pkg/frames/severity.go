@@ -27,17 +27,14 @@ func rank(severity string) int {
 	return len(Severities)
 }
 
-// ofSeverity shows cells in the color of their severity.
-func ofSeverity() *data.FieldConfig {
+// byColor shows cells in the color of their severity.
+func byColor(config *data.FieldConfig) {
 	mapper := data.ValueMapper{}
 	for place, severity := range Severities {
 		mapper[severity] = data.ValueMappingResult{Color: colors[severity], Index: place}
 	}
-	return &data.FieldConfig{
-		DisplayNameFromDS: "Severity",
-		Mappings:          data.ValueMappings{mapper},
-		Custom:            map[string]any{"cellOptions": map[string]any{"type": "color-text"}},
-	}
+	config.Mappings = data.ValueMappings{mapper}
+	config.Custom = map[string]any{"cellOptions": map[string]any{"type": "color-text"}}
 }
 
 func fixed(color string) map[string]any {

@@ -18,15 +18,15 @@ var none = json.RawMessage("null")
 func Violations(found []betrace.Violation, tempoUID string) *data.Frame {
 	made := data.NewFrame("violations",
 		field("time", "Detected", column(found, detected)),
-		field("severity", "Severity", column(found, func(v betrace.Violation) string { return v.Severity })),
+		filterable("severity", "Severity", column(found, func(v betrace.Violation) string { return v.Severity })),
 		field("ruleName", "Rule", column(found, ruleName)),
-		field("service", "Service", column(found, func(v betrace.Violation) string { return v.Service })),
+		filterable("service", "Service", column(found, func(v betrace.Violation) string { return v.Service })),
 		field("message", "Message", column(found, func(v betrace.Violation) string { return v.Message })),
-		field("traceID", "Trace", column(found, func(v betrace.Violation) string { return v.TraceID })),
-		field("spanID", "Span", column(found, func(v betrace.Violation) *string { return orNull(v.SpanID()) })),
+		filterable("traceID", "Trace", column(found, func(v betrace.Violation) string { return v.TraceID })),
+		field("spanID", "Span", column(found, betrace.Violation.SpanID)),
 		field("missing", "Missing", column(found, missing)),
 		field("rootName", "Root span", column(found, func(v betrace.Violation) *string { return v.RootName })),
-		field("ruleId", "Rule id", column(found, func(v betrace.Violation) string { return v.RuleID })),
+		filterable("ruleId", "Rule id", column(found, func(v betrace.Violation) string { return v.RuleID })),
 		field("status", "Status", column(found, func(v betrace.Violation) string { return v.Status })),
 		field("mode", "Mode", column(found, func(v betrace.Violation) string { return v.Mode })),
 		field("complete", "Complete trace", column(found, func(v betrace.Violation) *bool { return v.Complete })),
@@ -35,7 +35,7 @@ func Violations(found []betrace.Violation, tempoUID string) *data.Frame {
 		field("id", "Violation", column(found, func(v betrace.Violation) string { return v.ID })),
 	)
 	severity, _ := made.FieldByName("severity")
-	severity.Config = ofSeverity()
+	byColor(severity.Config)
 	if tempoUID != "" {
 		traceID, _ := made.FieldByName("traceID")
 		traceID.Config.Links = []data.DataLink{toTrace(tempoUID)}
@@ -130,6 +130,13 @@ func column[T any](found []betrace.Violation, of func(betrace.Violation) T) []T 
 func field[T any](name, title string, values []T) *data.Field {
 	made := data.NewField(name, nil, values)
 	made.Config = &data.FieldConfig{DisplayNameFromDS: title}
+	return made
+}
+
+// filterable is a field whose cells an ad-hoc filter can be made of: the front knows it by this name.
+func filterable[T any](name, title string, values []T) *data.Field {
+	made := field(name, title, values)
+	made.Config.SetFilterable(true)
 	return made
 }
 
