@@ -104,16 +104,6 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
             />
           </InlineField>
         )}
-      </InlineFieldRow>
-      <InlineFieldRow>
-        {filter('Severity', 'severities', 'severity', 'Any of these')}
-        {filter('Rule', 'rules', 'rule', 'Any of these')}
-        {filter('Service', 'services', 'service', 'Any of these took part in the trace')}
-        {filter('Label', 'labels', 'label', 'key:value; any value of a key, and all of the keys')}
-      </InlineFieldRow>
-      <InlineFieldRow>
-        {text('Message', 'text', 'Words of the message, all of them')}
-        {text('Trace', 'traceId', 'The id of a trace')}
         <InlineField
           label="Status"
           labelWidth={12}
@@ -142,6 +132,16 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
             onChange={({ value }) => change({ mode: value })}
           />
         </InlineField>
+      </InlineFieldRow>
+      <InlineFieldRow>
+        {filter('Severity', 'severities', 'severity', 'Any of these')}
+        {filter('Rule', 'rules', 'rule', 'Any of these')}
+        {filter('Service', 'services', 'service', 'Any of these took part in the trace')}
+      </InlineFieldRow>
+      <InlineFieldRow>
+        {filter('Label', 'labels', 'label', 'key:value; any value of a key, and all of the keys')}
+        {text('Message', 'text', 'Words of the message, all of them')}
+        {text('Trace', 'traceId', 'The id of a trace')}
       </InlineFieldRow>
     </Stack>
   );
