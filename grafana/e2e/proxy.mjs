@@ -2,7 +2,16 @@
 import { answer, bodyOf } from './server.mjs';
 
 const RANKS = { Viewer: 0, Editor: 1, Admin: 2 };
-const NOT_PASSED_ON = ['host', 'connection', 'origin', 'referer', 'cookie', 'content-length', 'accept-encoding', 'authorization'];
+const NOT_PASSED_ON = [
+  'host',
+  'connection',
+  'origin',
+  'referer',
+  'cookie',
+  'content-length',
+  'accept-encoding',
+  'authorization',
+];
 
 /** Passes a request on to where the first fitting route says, or refuses it as Grafana does. */
 export async function proxied({ request, response, routes, path, search, user, settings, secrets }) {
@@ -32,7 +41,9 @@ export async function proxied({ request, response, routes, path, search, user, s
     response.writeHead(502); // what Go's ReverseProxy answers
     return response.end();
   }
-  const passed = [...found.headers].filter(([name]) => !['content-encoding', 'transfer-encoding', 'connection'].includes(name));
+  const passed = [...found.headers].filter(
+    ([name]) => !['content-encoding', 'transfer-encoding', 'connection'].includes(name)
+  );
   response.writeHead(found.status, Object.fromEntries(passed));
   response.end(Buffer.from(await found.arrayBuffer()));
 }

@@ -6,7 +6,14 @@ import { proxied } from './proxy.mjs';
 
 const GRAFANA = path.resolve(import.meta.dirname, '..');
 const PLUGINS = { 'betrace-app': 'app/dist', 'betrace-datasource': 'datasource/dist' };
-const TYPES = { '.js': 'text/javascript', '.json': 'application/json', '.svg': 'image/svg+xml', '.ttf': 'font/ttf', '.woff2': 'font/woff2', '.png': 'image/png' };
+const TYPES = {
+  '.js': 'text/javascript',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.ttf': 'font/ttf',
+  '.woff2': 'font/woff2',
+  '.png': 'image/png',
+};
 const WEIGHTS = { Regular: 400, Medium: 500 };
 
 /**
@@ -15,7 +22,11 @@ const WEIGHTS = { Regular: 400, Medium: 500 };
  */
 export async function serve({ host, version, datasource }) {
   const routes = JSON.parse(fs.readFileSync(path.join(GRAFANA, PLUGINS['betrace-app'], 'plugin.json'))).routes;
-  const state = { settings: { enabled: true, pinned: true, jsonData: {}, secureJsonFields: {} }, secrets: {}, traces: {} };
+  const state = {
+    settings: { enabled: true, pinned: true, jsonData: {}, secureJsonFields: {} },
+    secrets: {},
+    traces: {},
+  };
 
   const server = http.createServer(async (request, response) => {
     const { pathname, search } = new URL(request.url, 'http://grafana');
@@ -118,6 +129,6 @@ function page(version, name, role) {
     navTree: [],
   };
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Grafana</title><link rel="icon" href="data:,">
-<body><div id="root"></div><script>window.grafanaBootData=${JSON.stringify(boot)};window.__grafana_public_path__='/public/'</script>
+<body style="margin:0"><div id="root"></div><script>window.grafanaBootData=${JSON.stringify(boot)};window.__grafana_public_path__='/public/'</script>
 <script src="/host/host.js"></script></body></html>`;
 }

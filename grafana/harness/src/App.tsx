@@ -1,6 +1,6 @@
 /** The addresses of Grafana at which the plugins are shown. */
 import { useEffect, useState } from 'react';
-import { AppEvents, createTheme, ThemeContext } from '@grafana/data';
+import { AppEvents, createTheme, ThemeContext, type AlertErrorPayload, type AlertPayload } from '@grafana/data';
 import { locationService } from '@grafana/runtime';
 import { Alert, GlobalStyles, PortalContainer } from '@grafana/ui';
 import { Router } from 'react-router-dom';
@@ -22,9 +22,30 @@ export function App({ app, datasource }: { app: any; datasource: any }) {
       <Router history={locationService.getHistory() as any}>
         <CompatRouter>
           <Routes>
-            <Route path="/a/betrace-app/*" element={<Root meta={app.meta} basename="/a/betrace-app" query={{}} path="" onNavChanged={() => undefined} />} />
-            <Route path="/plugins/betrace-app" element={<Page pageNav={{ text: 'BeTrace' }}><Config plugin={app} query={{}} /></Page>} />
-            {datasource && <Route path="/explore" element={<Page pageNav={{ text: 'Explore' }}><Datasource plugin={datasource} /></Page>} />}
+            <Route
+              path="/a/betrace-app/*"
+              element={
+                <Root meta={app.meta} basename="/a/betrace-app" query={{}} path="" onNavChanged={() => undefined} />
+              }
+            />
+            <Route
+              path="/plugins/betrace-app"
+              element={
+                <Page pageNav={{ text: 'BeTrace' }}>
+                  <Config plugin={app} query={{}} />
+                </Page>
+              }
+            />
+            {datasource && (
+              <Route
+                path="/explore"
+                element={
+                  <Page pageNav={{ text: 'Explore' }}>
+                    <Datasource plugin={datasource} />
+                  </Page>
+                }
+              />
+            )}
           </Routes>
         </CompatRouter>
       </Router>
@@ -51,15 +72,22 @@ function intercept() {
 function Messages() {
   const [shown, setShown] = useState<Array<{ severity: 'success' | 'error'; text: string; detail?: string }>>([]);
   useEffect(() => {
-    const listen = (type: { name: string }, severity: 'success' | 'error') =>
-      appEvents.subscribe(type as any, ({ payload: [text, detail] }: any) => {
-        setShown([{ severity, text, detail }]);
-      });
-    const both = [listen(AppEvents.alertSuccess, 'success'), listen(AppEvents.alertError, 'error')];
-    return () => both.forEach((each) => each.unsubscribe());
+    const success = ([text]: AlertPayload) => setShown([{ severity: 'success', text }]);
+    const failure = ([text, detail]: AlertErrorPayload) =>
+      setShown([{ severity: 'error', text, detail: detail && String(detail) }]);
+    appEvents.on(AppEvents.alertSuccess, success);
+    appEvents.on(AppEvents.alertError, failure);
+    return () => {
+      appEvents.off(AppEvents.alertSuccess, success);
+      appEvents.off(AppEvents.alertError, failure);
+    };
   }, []);
   return (
-    <div style={{ position: 'fixed', top: 48, right: 16, zIndex: 2000, maxWidth: 400 }} aria-live="polite" data-testid="messages">
+    <div
+      style={{ position: 'fixed', top: 48, right: 16, zIndex: 2000, maxWidth: 400 }}
+      aria-live="polite"
+      data-testid="messages"
+    >
       {shown.map(({ severity, text, detail }) => (
         <Alert key={text} severity={severity} title={text} elevated onRemove={() => setShown([])}>
           {detail}

@@ -10,8 +10,8 @@ export function Page({ pageNav, actions, subTitle, children }: Partial<PluginPag
   return (
     <>
       <nav className={styles.top} aria-label="Breadcrumbs">
-        <Icon name="grafana" /> Home › BeTrace {pageNav?.parentItem && <a href={pageNav.parentItem.url}>› {pageNav.parentItem.text}</a>} ›{' '}
-        {text}
+        <Icon name="grafana" /> Home › BeTrace{' '}
+        {pageNav?.parentItem && <a href={pageNav.parentItem.url}>› {pageNav.parentItem.text}</a>} › {text}
       </nav>
       <main className={styles.page}>
         <div className={styles.head}>
@@ -45,7 +45,13 @@ const getStyles = (theme: GrafanaTheme2) => ({
     fontSize: theme.typography.bodySmall.fontSize,
   }),
   page: css({ padding: theme.spacing(2, 4, 4) }),
-  head: css({ display: 'flex', justifyContent: 'space-between', alignItems: 'center', flexWrap: 'wrap', gap: theme.spacing(1) }),
+  head: css({
+    display: 'flex',
+    justifyContent: 'space-between',
+    alignItems: 'center',
+    flexWrap: 'wrap',
+    gap: theme.spacing(1),
+  }),
   sub: css({ color: theme.colors.text.secondary, marginBottom: theme.spacing(2) }),
   content: css({ paddingTop: theme.spacing(2) }),
 });

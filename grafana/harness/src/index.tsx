@@ -1,4 +1,5 @@
 /** A page that loads a plugin's production build as Grafana does, with Grafana's published packages. */
+import './workers';
 import { createRoot } from 'react-dom/client';
 import { version } from 'react';
 import { initPluginTranslations } from '@grafana/i18n';

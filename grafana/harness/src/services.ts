@@ -25,14 +25,27 @@ export function serve() {
     updateTimeRange: () => undefined,
   } as unknown as TemplateSrv);
   setDataSourceSrv({
-    getList: ({ type }: { type?: string | string[] } = {}) => SOURCES.filter((each) => !type || [type].flat().includes(each.type)),
-    getInstanceSettings: (of: unknown) => SOURCES.find(({ uid }) => uid === (typeof of === 'object' ? (of as { uid?: string })?.uid : of)),
+    getList: ({ type }: { type?: string | string[] } = {}) =>
+      SOURCES.filter((each) => !type || [type].flat().includes(each.type)),
+    getInstanceSettings: (of: { uid?: string } | string | null) => {
+      const wanted = typeof of === 'string' ? of : of?.uid;
+      return SOURCES.find(({ uid, name }) => !wanted || uid === wanted || name === wanted);
+    },
   } as unknown as DataSourceSrv);
 }
 
 const source = (uid: string, type: string, name: string) =>
   ({
-    ...{ id: 1, uid, type, name, url: `/api/datasources/proxy/uid/${uid}`, access: 'proxy', jsonData: {}, readOnly: false },
+    ...{
+      id: 1,
+      uid,
+      type,
+      name,
+      url: `/api/datasources/proxy/uid/${uid}`,
+      access: 'proxy',
+      jsonData: {},
+      readOnly: false,
+    },
     meta: { id: type, name, info: { logos: { small: '/public/plugins/betrace-app/img/logo.svg' } } },
   }) as unknown as DataSourceInstanceSettings;
 
@@ -61,8 +74,13 @@ async function answer(options: BackendSrvRequest, signal: AbortSignal) {
     Object.entries(options.params ?? {}).flatMap(([name, value]) => [value].flat().map((each) => [name, String(each)]))
   );
   const url = `/${options.url.replace(/^\//, '')}${query.size > 0 ? `?${query}` : ''}`;
-  const headers = { Accept: 'application/json, text/plain, */*', ...(options.data !== undefined && JSON_TYPE), ...options.headers };
-  const body = typeof options.data === 'string' || options.data === undefined ? options.data : JSON.stringify(options.data);
+  const headers = {
+    Accept: 'application/json, text/plain, */*',
+    ...(options.data !== undefined && JSON_TYPE),
+    ...options.headers,
+  };
+  const body =
+    typeof options.data === 'string' || options.data === undefined ? options.data : JSON.stringify(options.data);
   let response: Response;
   try {
     response = await window.fetch(url, { method: options.method ?? 'GET', headers, body, signal });

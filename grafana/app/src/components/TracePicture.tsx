@@ -38,7 +38,7 @@ export function TracePicture({ explain }: { explain: Explained }) {
             </td>
             <td>
               <div
-                className={styles.bar}
+                className={cx(styles.bar, roles.has(span.spanId) && styles.evidence)}
                 title={`${span.durationMs.toFixed(1)} ms from ${span.startMs.toFixed(1)} ms on`}
                 style={{ marginLeft: `${(100 * span.startMs) / end}%`, width: `${(100 * span.durationMs) / end}%` }}
               />
@@ -90,10 +90,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
     caption: { captionSide: 'bottom', color: theme.colors.text.secondary },
   }),
   time: css({ display: 'flex', justifyContent: 'space-between', fontWeight: 'normal' }),
-  marked: css({
-    background: theme.colors.error.transparent,
-    'td > div': { background: theme.colors.error.main },
-  }),
+  marked: css({ background: theme.colors.error.transparent }),
   bar: css({
     height: 8,
     minWidth: 2,
@@ -101,4 +98,5 @@ const getStyles = (theme: GrafanaTheme2) => ({
     borderRadius: theme.shape.radius.default,
     background: theme.colors.primary.main,
   }),
+  evidence: css({ background: theme.colors.error.main }),
 });

@@ -39,7 +39,7 @@ export default function ConfigPage({ plugin }: PluginConfigPageProps<AppPluginMe
 
   return (
     <form onSubmit={save}>
-      <FieldSet label="BeTrace">
+      <FieldSet label="Connection">
         <Field
           label="API address"
           description="As Grafana’s server reaches it"
