@@ -38,8 +38,9 @@ imports: $(DEV) ## app → streams → dsl, and one home for each dependency
 unit: $(DEV) ## tests without a broker of their own
 	$(BIN)/pytest tests --ignore tests/integration --ignore tests/chaos
 
-go-test: ## the Collector's processors that sign and verify spans
+go-test: ## the Collector's processors that sign and verify spans, and the backend of Grafana's datasource
 	@$(MAKE) --no-print-directory -C collector test
+	@$(MAKE) --no-print-directory -C grafana/datasource test
 
 integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
 	@scripts/tools
@@ -47,6 +48,7 @@ integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
 	@scripts/collector >/dev/null
 	@collector/scripts/otelcol >/dev/null
 	@collector/scripts/doubles >/dev/null
+	@grafana/datasource/scripts/built >/dev/null
 	$(BIN)/pytest tests/integration tests/chaos
 
 MINUTES ?= 10

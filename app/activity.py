@@ -1,4 +1,4 @@
-"""Proof of operation as the API tells it: what each rule came to, by day and version, over all partitions."""
+"""What the activity topic tells: what each rule came to, by day and version, and what spans came lately."""
 
 import json
 from collections.abc import Iterable
@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 _NS = 10**9
+_DAY = 86_400 * _NS
+OF_SPANS = {"spanName": "spanNames", "attribute": "attributes"}  # kinds of values, and their members there
 _SUMS = "SUM(evaluated), SUM(applied), SUM(violated), SUM(errors), SUM(seconds)"
 
 
@@ -21,6 +23,14 @@ class Row(NamedTuple):
     violated: int
     errors: int
     seconds: float
+
+
+class Offered(NamedTuple):
+    """The name of a span, or the key of an attribute, and the day on which it came last."""
+
+    kind: str  # of OF_SPANS
+    value: str
+    day: str
 
 
 class Sums(NamedTuple):
@@ -50,15 +60,38 @@ def _rows_of(told: dict[str, Any]) -> list[Row]:
     ]
 
 
+def seen_of(values: Iterable[bytes | None]) -> list[Offered]:
+    """The names that records of the activity topic tell of; what is no such record is passed over."""
+    found = []
+    for value in values:
+        try:
+            told = json.loads(value or b"null")
+            found += [
+                Offered(kind, str(name), str(told["day"]))
+                for kind in OF_SPANS
+                for name in told[OF_SPANS[kind]]
+            ]
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
 def statement_of(rule_id: str) -> tuple[str, tuple[str]]:
     """The days of a rule, newest first, and their versions."""
     text = f"SELECT day, version, {_SUMS} FROM activity WHERE rule_id = ? GROUP BY day, version"
     return f"{text} ORDER BY day DESC, version DESC", (rule_id,)
 
 
-def day_json(row: Iterable[Any]) -> dict[str, Any]:
-    """A row of `statement_of` as the API shows it."""
-    return dict(zip(("day", "version", *Row._fields[4:]), row, strict=True))
+def overview_of(now: int, days: int, after: str, count: int) -> tuple[str, tuple[str, str, int]]:
+    """At most so many rules, with ids behind another: the last day of each, and its sums."""
+    first = day_of(now - (days - 1) * _DAY)
+    text = f"SELECT rule_id, MAX(day), {_SUMS} FROM activity WHERE day >= ? AND rule_id > ? GROUP BY rule_id"
+    return f"{text} ORDER BY rule_id LIMIT ?", (first, after, count)
+
+
+def day_json(row: Iterable[Any], *key: str) -> dict[str, Any]:
+    """A row of a statement as the API shows it; `key` names what stands before the sums."""
+    return dict(zip((*key, *Row._fields[4:]), row, strict=True))
 
 
 def sums(rows: Iterable[Row]) -> dict[str, Sums]:

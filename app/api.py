@@ -17,12 +17,14 @@ from app import clock
 from app.guard import Guard
 from app.index import Index, TooSlow
 from app.openapi import description
+from app.overview import ROUTES as OVERVIEW_ROUTES
 from app.parameters import known
 from app.problems import Problem, on_error, on_http, on_problem, on_slow
 from app.rule_book import RuleSource
 from app.rules_api import ROUTES as RULE_ROUTES
 from app.security import Access
 from app.trials import Trials
+from app.values import ROUTES as VALUE_ROUTES
 from app.violations_api import ROUTES as VIOLATION_ROUTES
 from streams.redaction import DEFAULT, Redaction
 
@@ -66,6 +68,8 @@ def application(parts: Parts) -> Starlette:
             Route("/api/openapi.json", openapi),
             *VIOLATION_ROUTES,
             *RULE_ROUTES,
+            *OVERVIEW_ROUTES,
+            *VALUE_ROUTES,
             Route("/healthz", healthy),
             Route("/readyz", ready),
             Route("/metrics", metrics),

@@ -21,7 +21,7 @@ SECONDS = 30.0  # for a body to come
 _REFUSALS = (401, 403)
 _READS = ("GET", "HEAD", "OPTIONS")
 _ALWAYS = ("/healthz", "/readyz", "/metrics", "/", "/api/openapi.json")
-_TRIALS = ("/api/rules/validate", "/api/rules/test")  # change nothing
+_TRIALS = ("/api/rules/validate", "/api/rules/format", "/api/rules/test")  # change nothing
 
 
 class Guard:

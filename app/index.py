@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.activity import Row, day_of
+from app.activity import Offered, Row, day_of
 from app.index_writer import Record, Writer
 from app.query import Query, conditions_of, cursor_of, statements
 
-_VERSION = 3  # of the schema: a file of another one is made anew
+_VERSION = 4  # of the schema: a file of another one is made anew
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS violations (
     id TEXT PRIMARY KEY, detected INTEGER NOT NULL, revision INTEGER NOT NULL, rule_id TEXT NOT NULL,
@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS activity (
     evaluated INTEGER NOT NULL, applied INTEGER NOT NULL, violated INTEGER NOT NULL, errors INTEGER NOT NULL,
     seconds REAL NOT NULL, PRIMARY KEY (rule_id, day, partition, version)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seen (
+    kind TEXT NOT NULL, value TEXT NOT NULL, day TEXT NOT NULL, PRIMARY KEY (kind, value)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS offsets (
     topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition)
 );
@@ -46,8 +49,9 @@ CREATE INDEX IF NOT EXISTS by_mode ON violations (mode, detected, id);
 CREATE INDEX IF NOT EXISTS by_complete ON violations (complete, detected, id);
 CREATE INDEX IF NOT EXISTS by_place ON violations (partition, place);
 """
-_TABLES = ("violations", "facets", "hours", "activity", "offsets")
+_TABLES = ("violations", "facets", "hours", "activity", "seen", "offsets")
 _PUT_ACTIVITY = f"INSERT OR REPLACE INTO activity VALUES ({', '.join('?' * len(Row._fields))})"
+_PUT_SEEN = "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET day = MAX(day, excluded.day)"
 _PATIENCE = 10.0  # seconds for an answer
 _LOOK = 100_000  # of SQLite's instructions between two looks at the time
 _CHECKPOINT = 16_384  # pages (64 MB) of the write-ahead log that are then put into the file at once
@@ -105,7 +109,11 @@ class Index:
             connection.executescript(_SCHEMA)
 
     def put(
-        self, records: Iterable[Record], offsets: Mapping[tuple[str, int], int], activity: Iterable[Row] = ()
+        self,
+        records: Iterable[Record],
+        offsets: Mapping[tuple[str, int], int],
+        activity: Iterable[Row] = (),
+        seen: Iterable[Offered] = (),
     ) -> int:
         """Take in records and note how far was read, all or nothing.
 
@@ -118,6 +126,7 @@ class Index:
                 refused += not writer.put(record)
             writer.finish()
             connection.executemany(_PUT_ACTIVITY, activity)
+            connection.executemany(_PUT_SEEN, seen)
             rows = [(topic, partition, following) for (topic, partition), following in offsets.items()]
             connection.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", rows)
         self.changes += 1
@@ -139,7 +148,8 @@ class Index:
         """Delete what was detected before that time (ns), and what was told of earlier days."""
         self._forget("WHERE detected < ?", (before,))
         with self._connection() as connection:
-            connection.execute("DELETE FROM activity WHERE day < ?", (day_of(before),))
+            for table in ("activity", "seen"):
+                connection.execute(f"DELETE FROM {table} WHERE day < ?", (day_of(before),))
 
     def keep(self, rows: int) -> None:
         """Delete the oldest violations beyond so many."""

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from app.counts import KINDS
 from app.parameters import MAX_LIMIT
 from app.schemas import SCHEMAS, TEXT, Json, list_of, ref
+from app.values import KINDS as VALUES
 from dsl.rule import MODES
 
 
@@ -47,6 +48,8 @@ _PAGED = [
     _query("cursor", TEXT, "nextCursor of the page before"),
 ]
 _ID = {"name": "id", "in": "path", "required": True, "schema": TEXT}
+_KIND = {"name": "kind", "in": "path", "required": True, "schema": {"type": "string", "enum": list(VALUES)}}
+_PREFIX = _query("prefix", TEXT, "what they begin with")
 _NUMBERED = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
 _MATCH = {"name": "If-Match", "in": "header", "description": "the ETag that was seen", "schema": TEXT}
 _EVENT_ID = {
@@ -160,6 +163,18 @@ _PATHS: Json = {
     "/api/violations/{id}": {
         "get": _operation("getViolation", "One violation", _ok("Violation"), f"{_READ} 404", parameters=[_ID])
     },
+    "/api/activity": {
+        "get": _operation(
+            "getActivity",
+            "What each rule came to in the last days, by id",
+            _ok("OverviewPage"),
+            _READ,
+            parameters=[
+                _query("days", {"type": "integer", "minimum": 1, "maximum": 90, "default": 1}, "with today"),
+                *_PAGED,
+            ],
+        )
+    },
     "/api/rules": {
         "get": _operation("listRules", "The rules, by id", _ok("RulePage"), _READ, parameters=_PAGED),
         "post": _operation(
@@ -175,6 +190,15 @@ _PATHS: Json = {
             "validateRule",
             "Diagnostics of a condition; 200 for a wrong one too",
             _ok("Validated"),
+            _SENT,
+            body=_json(ref("Condition")),
+        )
+    },
+    "/api/rules/format": {
+        "post": _operation(
+            "formatRule",
+            "A condition in its one layout",
+            _ok("Condition"),
             _SENT,
             body=_json(ref("Condition")),
         )
@@ -249,6 +273,15 @@ _PATHS: Json = {
             _ok("Rule", _ETAG),
             _WRITTEN,
             parameters=[_ID, _NUMBERED, _MATCH],
+        )
+    },
+    "/api/values/{kind}": {
+        "get": _operation(
+            "listValues",
+            "What filters and rules may name, as it came lately, in order",
+            _ok("ValuePage"),
+            f"{_READ} 404",
+            parameters=[_KIND, _PREFIX, *_PAGED],
         )
     },
     "/healthz": {"get": _operation("isAlive", "The process is alive", _ok("Health"), "431")},

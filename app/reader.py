@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from app import clock
-from app.activity import rows_of
+from app.activity import rows_of, seen_of
 from app.index import Index, IndexFailed
 from app.index_writer import Record
 from streams.config import Kafka
@@ -104,7 +104,8 @@ class Reader:
         if messages:
             violations = [message for message in messages if message.topic() == self.topics.violations]
             told = [message.value() for message in messages if message.topic() == self.topics.activity]
-            self.refused += self.index.put(map(_record, violations), _following(messages), rows_of(told))
+            put = map(_record, violations), _following(messages), rows_of(told), seen_of(told)
+            self.refused += self.index.put(*put)
         if len(messages) < _BATCH:
             self._look_whether_ready(consumer, assignment)
 

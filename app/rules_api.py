@@ -16,7 +16,7 @@ from app.problems import Problem
 from app.rule_book import RuleSource, Wanted, current, plan, proposals, rule_file, rule_json
 from app.security import Caller
 from app.trials import Trials
-from app.try_rule import editor_json, tried, validated
+from app.try_rule import editor_json, laid_out, tried, validated
 from dsl.files import load, rule_of
 from dsl.rule import Diagnostic, Rule
 from streams.fold import Change
@@ -102,7 +102,7 @@ async def activity(request: Request) -> Response:
     rows = await run_sync(request.app.state.index.rows, *statement_of(key))
     if not rows:
         _existing(request)
-    return JSONResponse({"days": [day_json(row) for row in rows]})
+    return JSONResponse({"days": [day_json(row, "day", "version") for row in rows]})
 
 
 async def restore(request: Request) -> Response:
@@ -121,13 +121,14 @@ async def restore(request: Request) -> Response:
 
 async def validate(request: Request) -> Response:
     """Diagnostics of a condition; 200 for an invalid one too."""
-    known(request, ())
-    given = await json_of(request)
-    only(given, ("condition",))
-    condition = given.get("condition")
-    if not isinstance(condition, str):
-        raise Problem(400, "condition: the text of a rule is needed")
+    condition = await _condition(request)
     return await _trials(request).run(lambda: JSONResponse(validated(condition)))
+
+
+async def format_condition(request: Request) -> Response:
+    """A condition in its one layout, as `betrace fmt` writes it."""
+    condition = await _condition(request)
+    return await _trials(request).run(lambda: JSONResponse({"condition": laid_out(condition)}))
 
 
 async def test(request: Request) -> Response:
@@ -187,6 +188,7 @@ async def export(request: Request) -> Response:
 ROUTES = [
     methods("/api/rules", GET=listed, POST=create),
     methods("/api/rules/validate", POST=validate),
+    methods("/api/rules/format", POST=format_condition),
     methods("/api/rules/test", POST=test),
     methods("/api/rules/import", POST=import_rules),
     methods("/api/rules/export", GET=export),
@@ -195,6 +197,16 @@ ROUTES = [
     methods("/api/rules/{id}/versions", GET=versions),
     methods("/api/rules/{id}/versions/{version:int}/restore", POST=restore),
 ]
+
+
+async def _condition(request: Request) -> str:
+    known(request, ())
+    given = await json_of(request)
+    only(given, ("condition",))
+    condition = given.get("condition")
+    if not isinstance(condition, str):
+        raise Problem(400, "condition: the text of a rule is needed")
+    return condition
 
 
 def _version(change: Change) -> dict[str, Any]:

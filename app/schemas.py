@@ -138,6 +138,15 @@ SCHEMAS: Json = {
             "seconds": {"type": "number"},
         }
     ),
+    "Overview": object_of(
+        {
+            "ruleId": TEXT,
+            "day": {"type": "string", "format": "date", "description": "the last on which it was evaluated"},
+            **dict.fromkeys(("evaluated", "applied", "violated", "errors"), _NUMBER),
+            "seconds": {"type": "number"},
+        }
+    ),
+    "OverviewPage": page_of("Overview"),
     "Violation": object_of(
         {
             "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
@@ -263,6 +272,7 @@ SCHEMAS: Json = {
             ),
         }
     ),
+    "ValuePage": object_of({"items": list_of(TEXT), "nextCursor": or_null(TEXT)}),
     "ViolationPage": page_of("Violation"),
     "RulePage": page_of("Rule"),
     "VersionPage": page_of("Version"),

@@ -8,6 +8,7 @@ from app.problems import Problem
 from dsl import scope
 from dsl.compile import check, compile_rule
 from dsl.judge import explain, judge
+from dsl.layout import layout
 from dsl.parse import ParseError, parse
 from dsl.places import Lines
 from dsl.rule import Diagnostic, Rule
@@ -35,6 +36,15 @@ def validated(condition: str) -> dict[str, Any]:
     lines = Lines(condition)
     valid = not any(problem.severity == "error" for problem in problems)
     return {"valid": valid, "diagnostics": [_of_text(each, condition, lines) for each in problems], **about}
+
+
+def laid_out(condition: str) -> str:
+    """What `POST /api/rules/format` answers; Problem with diagnostics for what is no rule."""
+    try:
+        return layout(condition)
+    except ParseError as refused:
+        found = _of_text(refused.problem, condition, Lines(condition))
+        raise Problem(422, refused.problem.message, diagnostics=[found]) from None
 
 
 def _of_text(problem: scope.Problem, text: str, lines: Lines) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from streams.health import Health
 from streams.redaction import DEFAULT, Redaction
 from streams.upheld import Sampling, Upheld, upheld
 from streams.violation import Found, records
+from streams.vocabulary import Vocabulary
 
 LIMITS: Final[frozenset[Reason]] = frozenset({"span_limit", "size_limit", "memory"})
 """Reasons why a trace is judged before it may be whole."""
@@ -54,6 +55,7 @@ class Judge:
     health: Health = field(default_factory=Health)
     redaction: Redaction = DEFAULT
     sampling: Sampling = field(default_factory=Sampling)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
     timer: Callable[[], float] = time.perf_counter
     deadline: Deadline = field(default_factory=lambda: Deadline(_TOO_LONG, time.thread_time))
     progress: int = 0  # moves on while it judges
@@ -66,6 +68,7 @@ class Judge:
         violations: list[Found] = []
         held: list[Upheld] = []
         undecided: set[str] = set()
+        self.vocabulary.look(trace, now // 10**6)
         activity.traces += 1
         self.progress += 1
         for verdict in self._verdicts(trace, rules, activity):

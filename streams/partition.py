@@ -197,7 +197,10 @@ class Partition:
         self.state.clock.hear(tick)
         for source, counts in tick.counts.items():
             self.state.count(source, counts)
+        told = self.state.told
         await self.ledger.tell_if_due(self.state.clock.now)
+        if self.state.told != told:
+            self.ledger.records += self.judge.vocabulary.records(self.ledger.number)
 
     async def _advance(self, offset: int, leaving: _Leaving) -> None:
         if not self.state.clock.unknown():

@@ -37,6 +37,7 @@ from streams.threads import unless
 from streams.topics import Topics
 from streams.transport import SESSION, faust_app
 from streams.upheld import Sampling
+from streams.vocabulary import Vocabulary
 
 log = logging.getLogger("betrace.worker")
 
@@ -76,6 +77,7 @@ class Worker:
     health: Health = field(default_factory=Health)
     problem: BaseException | None = None
     redaction: Redaction = field(init=False)
+    vocabulary: Vocabulary = field(init=False)
     unread: Unread = field(init=False)
     ingest: Ingest = field(init=False)
     inputs: Inputs = field(init=False)
@@ -94,6 +96,7 @@ class Worker:
         self._producer = Producer(self.config.kafka)
         self._standing = Standing(self.owned, self._now_ms)
         self.redaction = Redaction(self.config.redaction)
+        self.vocabulary = Vocabulary(self.redaction)
         self.unread = Unread(self.config.kafka.embedded)
         names = Topics(self.config.kafka.group)
         encodings = {topic.name: topic.encoding for topic in self.config.kafka.input_topics}
@@ -261,7 +264,13 @@ class Worker:
         sampling = Sampling(self.config.held)
         rules = self.rules
         judge = Judge(
-            rules.in_force, rules.in_force_at, self.now, self.health, self.redaction, sampling=sampling
+            rules.in_force,
+            rules.in_force_at,
+            self.now,
+            self.health,
+            self.redaction,
+            sampling=sampling,
+            vocabulary=self.vocabulary,
         )
         topics = self.inputs.topics
         self.opening[number] = store

@@ -275,7 +275,7 @@ def test_activity_adds_up_over_partitions_and_the_last_record_of_each_counts(ind
         None,
     ]
     index.put([], {}, rows_of(told))
-    found = [day_json(row) for row in index.rows(*statement_of("a-rule"))]
+    found = [day_json(row, "day", "version") for row in index.rows(*statement_of("a-rule"))]
     assert [(d["day"], d["version"], d["evaluated"], d["applied"]) for d in found] == [
         ("2026-01-02", 2, 4, 0),
         ("2026-01-01", 2, 1, 1),

@@ -138,6 +138,16 @@ def test_a_refused_import_says_where(client: TestClient) -> None:
     assert (problem["line"], problem["column"]) == (2, 31)
 
 
+def test_format_gives_the_one_layout_and_tells_what_is_no_rule(client: TestClient) -> None:
+    given = {"condition": "when {a}  always{ b before  a } // why"}
+    laid_out = client.post("/api/rules/format", json=given).json()
+    assert laid_out == {"condition": "when   { a }\nalways { b before a }  // why"}
+    assert client.post("/api/rules/format", json=laid_out).json() == laid_out
+    refused = client.post("/api/rules/format", json={"condition": "when { a }\nalwas { b }"})
+    assert refused.status_code == 422
+    assert [problem["line"] for problem in refused.json()["diagnostics"]] == [2]
+
+
 def test_validate_tells_diagnostics_as_editors_count(client: TestClient) -> None:
     found = client.post("/api/rules/validate", json={"condition": '"😀" and\n "😀" = 5'}).json()
     assert not found["valid"]

@@ -158,7 +158,9 @@ class Observer:
             if self._fences[partition].passes(epoch_of(headers_of(message).items())):
                 self._take_state(partition, key, value)
         elif topic == TOPICS.activity and value is not None:
-            self.seen.activity[key] = json.loads(value)
+            told = json.loads(value)
+            if "ruleId" in told:
+                self.seen.activity[key] = told
         elif topic == TOPICS.violations and value is not None:
             self._take_violation(key.decode(), message, value)
 

@@ -117,6 +117,26 @@ def test_a_worker_judges_by_a_rule_that_was_made_while_it_ran(betrace: Betrace, 
         assert 'betrace_rule_evaluations_total{outcome="violated",rule_id="made"} 1.0' in worker.metrics()
 
 
+def test_names_of_spans_are_offered_before_there_is_a_rule(betrace: Betrace, tmp_path: Path) -> None:
+    betrace.run("topics", "create")
+    with betrace.worker() as worker, betrace.api() as api:
+        until("the worker owns partitions", worker.ready)
+        for digit in "1234":
+            told = {"key": "card", "value": {"stringValue": "4111"}}
+            span = {"traceId": digit * 32, "spanId": "1" * 16, "name": "charge", "attributes": [told]}
+            trace = tmp_path / f"{digit}.jsonl"
+            trace.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
+            betrace.run("produce", str(trace))
+            until("it is judged", partial(_judged, worker, int(digit)))
+        names = until("they are told", lambda: get(f"{api.url}/api/values/spanName")["items"] or None)
+        assert names == ["charge"]
+        assert get(f"{api.url}/api/values/attribute") == {"items": ["card"], "nextCursor": None}
+
+
+def _judged(worker: Api, spans: int) -> bool | None:
+    return f"betrace_spans_judged_total {spans}.0" in worker.metrics() or None
+
+
 def test_workers_and_replicas_have_a_new_rule_within_two_seconds_of_the_answer(betrace: Betrace) -> None:
     betrace.run("topics", "create")
     took = []

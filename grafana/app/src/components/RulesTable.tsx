@@ -1,0 +1,195 @@
+import React, { useMemo, useState } from 'react';
+import { dateTimeFormatTimeAgo } from '@grafana/data';
+import {
+  Badge,
+  ConfirmModal,
+  IconButton,
+  InteractiveTable,
+  Stack,
+  Switch,
+  TagList,
+  Text,
+  TextLink,
+  type CellProps,
+  type Column,
+} from '@grafana/ui';
+import { deleteRule, replaceRule } from '../api/client';
+import { problemOf } from '../api/problem';
+import { SEVERITIES, type Activity, type Rule } from '../api/types';
+import { ruleLink } from '../links';
+import { labelTags } from '../rule';
+import { mayWrite } from '../settings';
+import { notify } from './notify';
+import { SeverityBadge } from './SeverityBadge';
+
+interface Row extends Rule {
+  evaluated: number;
+  applied: number;
+  violated: number;
+  errors: number;
+  day: string;
+}
+
+type Cell = CellProps<Row>;
+
+interface Props {
+  rules: Rule[];
+  activity: Map<string, Activity>;
+  onChanged: () => void;
+}
+
+export function RulesTable({ rules, activity, onChanged }: Props) {
+  const [doomed, setDoomed] = useState<Rule>();
+  const data = useMemo(
+    () => rules.map((rule): Row => ({ ...NO_ACTIVITY, ...activity.get(rule.id), ...rule })),
+    [rules, activity]
+  );
+  const columns = useMemo(() => columnsOf(onChanged, setDoomed), [onChanged]);
+  const change = async (done: string, work: Promise<unknown>) => {
+    setDoomed(undefined);
+    await told(done, work);
+    onChanged();
+  };
+  return (
+    <>
+      <InteractiveTable
+        columns={columns}
+        data={data}
+        getRowId={(row: Row) => row.id}
+        pageSize={50}
+        headerTooltips={TOOLTIPS}
+      />
+      {doomed && (
+        <ConfirmModal
+          isOpen
+          title={`Delete ${doomed.name}?`}
+          body="Traces are no longer judged by it. Its history stays, and any version of it can be restored."
+          confirmText="Delete"
+          onConfirm={() => change(`${doomed.name} is deleted`, deleteRule(doomed))}
+          onDismiss={() => setDoomed(undefined)}
+        />
+      )}
+    </>
+  );
+}
+
+const NO_ACTIVITY = { evaluated: 0, applied: 0, violated: 0, errors: 0, day: '' };
+
+const TOOLTIPS = {
+  evaluated: { content: 'Traces of the last seven days that the rule has judged' },
+  applied: { content: 'Those to which it applied: its when held' },
+  violated: { content: 'Those that broke it' },
+  errors: { content: 'Those on which it was cut off' },
+};
+
+async function told(done: string, work: Promise<unknown>) {
+  try {
+    await work;
+    notify.success(done);
+  } catch (error) {
+    notify.error('Nothing was changed', problemOf(error).message);
+  }
+}
+
+const number = (id: 'evaluated' | 'applied' | 'violated' | 'errors', header: string): Column<Row> => ({
+  id,
+  header,
+  sortType: 'number',
+  sortDescFirst: true,
+  disableGrow: true,
+  cell: ({ row: { original } }: Cell) => {
+    const color = original[id] > 0 && (id === 'violated' || id === 'errors') ? 'error' : undefined;
+    return <Text color={color}>{original[id].toLocaleString('en')}</Text>;
+  },
+});
+
+function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array<Column<Row>> {
+  const toggle = async (rule: Rule) => {
+    const { id, name, enabled, version } = rule;
+    await told(
+      `${name} is ${enabled ? 'disabled' : 'enabled'}`,
+      replaceRule({ ...rule, id, enabled: !enabled }, version)
+    );
+    onChanged();
+  };
+  return [
+    {
+      id: 'name',
+      header: 'Rule',
+      sortType: 'string',
+      cell: ({ row: { original } }: Cell) => (
+        <Stack direction="column" gap={0}>
+          <TextLink href={ruleLink(original.id)} inline={false}>
+            {original.name}
+          </TextLink>
+          {original.name !== original.id && (
+            <Text variant="bodySmall" color="secondary">
+              {original.id}
+            </Text>
+          )}
+        </Stack>
+      ),
+    },
+    {
+      id: 'severity',
+      header: 'Severity',
+      disableGrow: true,
+      sortType: (a, b) => SEVERITIES.indexOf(b.original.severity) - SEVERITIES.indexOf(a.original.severity),
+      cell: ({ row: { original } }: Cell) => <SeverityBadge severity={original.severity} />,
+    },
+    {
+      id: 'labels',
+      header: 'Labels',
+      cell: ({ row: { original } }: Cell) => <TagList tags={labelTags(original)} className="" />,
+    },
+    {
+      id: 'day',
+      header: 'Last evaluated',
+      sortType: 'string',
+      sortDescFirst: true,
+      disableGrow: true,
+      cell: ({ row: { original } }: Cell) => <Text color="secondary">{lastDay(original.day)}</Text>,
+    },
+    number('evaluated', 'Evaluated'),
+    number('applied', 'Applied'),
+    number('violated', 'Violated'),
+    number('errors', 'Errors'),
+    {
+      id: 'enabled',
+      header: 'Enabled',
+      disableGrow: true,
+      cell: ({ row: { original } }: Cell) => (
+        <Stack gap={1} alignItems="center">
+          <Switch
+            aria-label={`Enable ${original.name}`}
+            value={original.enabled}
+            disabled={!isWritable(original)}
+            onChange={() => toggle(original)}
+          />
+          {original.mode === 'shadow' && (
+            <Badge text="shadow" color="darkgrey" tooltip="Judged and counted, not told" />
+          )}
+          {original.source === 'file' && (
+            <Badge text="file" color="darkgrey" icon="lock" tooltip="Changed in its rule file" />
+          )}
+        </Stack>
+      ),
+    },
+    {
+      id: 'delete',
+      disableGrow: true,
+      cell: ({ row: { original } }: Cell) =>
+        isWritable(original) ? (
+          <IconButton name="trash-alt" tooltip={`Delete ${original.name}`} onClick={() => onDelete(original)} />
+        ) : null,
+    },
+  ];
+}
+
+export const isWritable = (rule: Rule) => mayWrite() && rule.source === 'api';
+
+/** The days are UTC's. */
+function lastDay(day: string): string {
+  const today = new Date().toISOString().slice(0, 10);
+  return day === '' ? 'not lately' : day === today ? 'today' : dateTimeFormatTimeAgo(`${day}T23:59:59Z`);
+}

@@ -1,0 +1,114 @@
+import React, { useState } from 'react';
+import { PluginPage } from '@grafana/runtime';
+import { Alert, Button, CodeEditor, FileUpload, LinkButton, Stack, Text, TextLink } from '@grafana/ui';
+import { importRules } from '../api/client';
+import { problemOf, type Problem } from '../api/problem';
+import type { Diagnostic, Imported } from '../api/types';
+import { Failure } from '../components/Failure';
+import { notify } from '../components/notify';
+import { ruleLink, RULES } from '../links';
+import { mayWrite } from '../settings';
+
+/** Rule files come in whole or not at all, and are looked at first. */
+export function ImportPage() {
+  const [yaml, setYaml] = useState('');
+  const [found, setFound] = useState<Imported>();
+  const [isDone, setDone] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  const change = (text: string) => {
+    setYaml(text);
+    setFound(undefined);
+    setDone(false);
+    setProblem(undefined);
+  };
+  const run = async (dryRun: boolean) => {
+    try {
+      setFound(await importRules(yaml, dryRun));
+      setProblem(undefined);
+      setDone(!dryRun);
+      !dryRun && notify.success('The rules are imported');
+    } catch (error) {
+      setFound(undefined);
+      setProblem(problemOf(error));
+    }
+  };
+  const changes = found ? found.created.length + found.replaced.length : 0;
+
+  return (
+    <PluginPage
+      pageNav={{ text: 'Import', parentItem: { text: 'Rules', url: RULES } }}
+      subTitle="A rule file, YAML, whole or not at all."
+    >
+      {!mayWrite() ? (
+        <Alert severity="info" title="You may read rules, not import them" />
+      ) : (
+        <Stack direction="column" gap={2}>
+          <Stack gap={1}>
+            <FileUpload
+              size="sm"
+              accept=".yaml,.yml"
+              onFileUpload={async (event) => change((await event.currentTarget.files?.[0]?.text()) ?? '')}
+            >
+              Choose a file
+            </FileUpload>
+          </Stack>
+          <CodeEditor
+            language="yaml"
+            height={320}
+            value={yaml}
+            showLineNumbers
+            showMiniMap={false}
+            monacoOptions={{ ariaLabel: 'Rule file. Ctrl+M lets Tab leave the editor.' }}
+            onChange={change}
+          />
+          <Stack gap={1}>
+            <Button variant="secondary" disabled={yaml.trim() === ''} onClick={() => run(true)}>
+              See what it would do
+            </Button>
+            <Button icon="upload" disabled={changes === 0 || isDone} onClick={() => run(false)}>
+              {changes > 0 && !isDone ? `Import ${changes} rules` : 'Import'}
+            </Button>
+          </Stack>
+          {problem && <Failure title="Nothing was imported" problem={problem} />}
+          {problem && <Places diagnostics={problem.diagnostics} />}
+          {found && (
+            <section aria-label="What it would do">
+              <Stack direction="column" gap={1}>
+                <Names title={isDone ? 'Created' : 'To be created'} ids={found.created} />
+                <Names title={isDone ? 'Replaced' : 'To be replaced'} ids={found.replaced} />
+                <Names title="Unchanged" ids={found.unchanged} />
+                <Places diagnostics={found.diagnostics} />
+                {isDone && (
+                  <div>
+                    <LinkButton href={RULES}>To the rules</LinkButton>
+                  </div>
+                )}
+              </Stack>
+            </section>
+          )}
+        </Stack>
+      )}
+    </PluginPage>
+  );
+}
+
+const Names = ({ title, ids }: { title: string; ids: string[] }) =>
+  ids.length > 0 ? (
+    <div>
+      <Text color="secondary">{`${title}: `}</Text>
+      {ids.map((id, at) => (
+        <React.Fragment key={id}>
+          {at > 0 && ', '}
+          <TextLink href={ruleLink(id)}>{id}</TextLink>
+        </React.Fragment>
+      ))}
+    </div>
+  ) : null;
+
+const Places = ({ diagnostics }: { diagnostics: Diagnostic[] }) => (
+  <>
+    {diagnostics.map(({ severity, line, column, message }, at) => (
+      <Text key={at} color={severity === 'error' ? 'error' : 'warning'}>{`${line}:${column} ${message}`}</Text>
+    ))}
+  </>
+);
