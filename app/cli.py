@@ -77,14 +77,15 @@ def topics() -> None:
 
 
 @topics.command()
+@click.option("--inputs", is_flag=True, help="Create missing input topics too, with kafka.partitions.")
 @click.pass_obj
-def create(config_file: Path | None) -> None:
+def create(config_file: Path | None, inputs: bool) -> None:
     """Create the topics that are missing; refuse those unlike the settings."""
     from app.told import told
     from streams.admin import create
 
     with told():
-        made = create(_settings(config_file).config())
+        made = create(_settings(config_file).config(), inputs)
     click.echo(f"created {', '.join(made)}" if made else "all topics are there")
 
 
@@ -156,13 +157,15 @@ def wipe(config_file: Path | None, yes: bool) -> None:
 
 @cli.command()
 @click.option("--docs", is_flag=True, help="The table of docs/settings.md.")
+@click.option("--schema", is_flag=True, help="A JSON Schema of the settings file.")
 @click.pass_obj
-def config(config_file: Path | None, docs: bool) -> None:
+def config(config_file: Path | None, docs: bool, schema: bool) -> None:
     """Show every setting, and where its value came from. Secrets are files: only their paths show."""
+    from app.setting_schema import settings_schema
     from app.settings import load, sources, table
 
-    if docs:
-        click.echo(table(), nl=False)
+    if docs or schema:
+        click.echo(table() if docs else json.dumps(settings_schema(), indent=2) + "\n", nl=False)
         return
     for source in sources(load(config_file)):
         click.echo(f"{source.key:<28} {source.value:<32} {source.origin}")
