@@ -257,6 +257,11 @@ def test_the_schema_of_the_settings_file_takes_what_the_settings_take(tmp_path: 
     validate(good, schema)
     (tmp_path / "betrace.yaml").write_text(yaml.safe_dump(good))
     assert load(tmp_path / "betrace.yaml", {}).settings.worker.max_memory == 2 * 2**30
-    for wrong in ({"trace": {"tick": "1"}}, {"kafka": {"brokrs": []}}, {"worker": {"crash_at": "x"}}):
+    mistakes: tuple[dict[str, object], ...] = (
+        {"trace": {"tick": "1"}},
+        {"kafka": {"brokrs": []}},
+        {"worker": {"crash_at": "x"}},
+    )
+    for wrong in mistakes:
         with pytest.raises(SchemaError):
             validate(wrong, schema)
