@@ -71,6 +71,15 @@ def produce(config_file: Path | None, files: tuple[str, ...]) -> None:
     click.echo(f"{sent.spans:,} spans in {sent.records:,} records sent to {sent.topic}")
 
 
+@cli.command()
+@click.argument("url", default="http://127.0.0.1:4318")
+def shop(url: str) -> None:
+    """Send spans of a made-up shop to an OTLP/HTTP endpoint, such as a Collector, until interrupted."""
+    from app.shop_sender import run_shop
+
+    run_shop(url)
+
+
 @cli.group()
 def topics() -> None:
     """BeTrace's topics on Kafka."""

@@ -50,7 +50,7 @@ def expressions() -> list[str]:
 
 @pytest.fixture(scope="module")
 def shown(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str] | None]:
-    """Every metric that a worker and an API show after a violation, with its labels; None without a sample."""
+    """Every metric that a worker and an API show after a violation, with labels; None without a sample."""
     folder = tmp_path_factory.mktemp("dashboards")
     betrace = Betrace.on(kafka, "test-dashboards", folder)
     (folder / "rule.yaml").write_text(RULE)
