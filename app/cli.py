@@ -10,6 +10,7 @@ import click
 from app.clock_tools import clock
 from app.dead_letter_tools import dead_letters
 from app.errors import UserError
+from app.migrate_tools import migrate
 from app.replay_tools import replay
 from app.rule_tools import COMMANDS
 from app.rules_cli import rules
@@ -198,7 +199,7 @@ def decrypt(config_file: Path | None, values: tuple[str, ...]) -> None:
             raise UserError(f"{value[:40]}: {problem}") from None
 
 
-for command in (*COMMANDS, rules, dead_letters, replay, clock, trace, verify):
+for command in (*COMMANDS, rules, dead_letters, replay, clock, trace, verify, migrate):
     cli.add_command(command)
 
 

@@ -156,7 +156,7 @@ def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
     for _, source, target in binds():
         if target.startswith("/etc/prometheus/"):
             (tmp_path / Path(target).name).write_text(source.read_text())
-    command = [tool("promtool"), "check", "config", tmp_path / "prometheus.yml"]
+    command = [tool("promtool"), "check", "config", str(tmp_path / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "15 rules found" in done.stdout
