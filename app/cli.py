@@ -182,6 +182,20 @@ def config(config_file: Path | None, docs: bool, schema: bool) -> None:
 
 
 @cli.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def erase(config_file: Path | None, ids: tuple[str, ...], yes: bool) -> None:
+    """Erase violations for good, by their ids: from the topic, and from every index."""
+    from app.erase import erase as erased
+
+    kafka = _settings(config_file).config().kafka
+    if not yes:
+        click.confirm(f"Erase {len(ids)} violations? Nothing brings them back", abort=True)
+    click.echo(f"erased: {erased(kafka, ids)}; Kafka drops their records when it next compacts")
+
+
+@cli.command()
 @click.argument("values", nargs=-1, metavar="[VALUE]...")
 @click.pass_obj
 def decrypt(config_file: Path | None, values: tuple[str, ...]) -> None:

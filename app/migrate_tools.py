@@ -77,7 +77,7 @@ def _publish(config_file: Path | None, found: list[dict[str, object]]) -> None:
     with Sending(kafka) as sending:
         for each in found:
             sending.send(topic, encoded(each), key=str(each["id"]).encode())
-    click.echo(f"{len(found)} violations published to {topic}")
+    click.echo(f"published: {len(found)}, to {topic}")
 
 
 def _text(file: Path) -> str:
