@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from app import healthy
-from tests.deploy.helm import manifests, one
+from tests.deploy.helm import EXAMPLES, VALUES, manifests, one
 from tests.integration.processes import Api, Betrace, free_port, until
 from tests.kafka import create_topic
 from tests.secure_kafka import PASSWORD, USER, SecureKafka, allow, secure_kafka
@@ -168,3 +169,25 @@ def test_a_changed_number_of_partitions_stops_the_job_and_so_the_upgrade(
     settings.write_text(settings.read_text().replace("partitions: 2", "partitions: 4"))
     said = pod.refused(*cluster.command("Job", "betrace-topics"))
     assert "have 2 partitions, and kafka.partitions is 4: set it back, or take another kafka.group" in said
+
+
+def test_a_real_collector_takes_what_the_chart_writes(otelcol: str, tmp_path: Path) -> None:
+    for values in (everything_on(), next(file for file in EXAMPLES if file.stem == "grafana-stack")):
+        (written,) = [each for each in manifests(values) if "collector.yaml" in each.get("data", {})]
+        config = yaml.safe_load(written["data"]["collector.yaml"].replace("/etc/betrace", str(tmp_path)))
+        for name in ("memory_limiter", "spansigner"):  # not in the Collector that the tests build
+            config["processors"].pop(name, None)
+            pipeline = config["service"]["pipelines"]["traces"]
+            pipeline["processors"] = [each for each in pipeline["processors"] if each != name]
+        secret = tmp_path / "secrets" / "kafka"
+        secret.mkdir(parents=True, exist_ok=True)
+        (secret / "password").write_text(PASSWORD)
+        (tmp_path / "collector.yaml").write_text(yaml.safe_dump(config))
+        command = [otelcol, "validate", "--config", str(tmp_path / "collector.yaml")]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def everything_on() -> Path:
+    """The values with which everything is made."""
+    return next(file for file in VALUES if file.stem == "everything-on")
