@@ -17,11 +17,13 @@ from app import clock
 from app.api import Parts, application, worker_application
 from app.errors import UserError
 from app.index import Index, IndexFailed
+from app.index_health import IndexHealth
 from app.logs import log_to_stderr
 from app.reader import Reader
 from app.rule_files import read_rules
 from app.security import Access, read_tokens
 from app.serve import bind, serve
+from app.setting_groups import LogSettings
 from app.settings import Settings
 from app.told import told
 from dsl.rule import Rule
@@ -71,7 +73,7 @@ def run_worker(settings: Settings) -> None:
                     with watched(worker), exporting(config, clock.now), telling(config, clock.now):
                         await worker.run(stop)
 
-    until_told(work, settings.log.level, redaction)
+    until_told(work, settings.log, redaction)
 
 
 def prepare(config: Config) -> None:
@@ -99,6 +101,7 @@ def run_api(settings: Settings) -> None:
     async def work(stop: asyncio.Event) -> None:
         telling_acts = telling(config, clock.now)
         with following(config, rules) as log, indexing(index, config) as reader, telling_acts:
+            REGISTRY.register(IndexHealth(reader))
             kept = settings.violations
             async with beside(forgetting(index, kept.retention, kept.max_rows)):
                 waiting = lambda: reader.problem or log.problem  # noqa: E731
@@ -106,7 +109,7 @@ def run_api(settings: Settings) -> None:
                 parts = Parts(index, log, waiting, clock.now, access, group, as_of, redaction)
                 await serve(application(parts), listener, stop, tls)
 
-    until_told(work, settings.log.level, redaction)
+    until_told(work, settings.log, redaction)
 
 
 def api_access(settings: Settings) -> Access:
@@ -130,13 +133,13 @@ def api_tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def until_told(
-    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level: str, redaction: Redaction
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], log: LogSettings, redaction: Redaction
 ) -> None:
     """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError.
 
     A second signal ends the process at once, and so does time: a worker that is killed loses nothing.
     """
-    log_to_stderr(level, redaction)
+    log_to_stderr(log.level, redaction, log.format)
     gc.freeze()  # what is loaded now stays
     gc.set_threshold(_GARBAGE)
 
