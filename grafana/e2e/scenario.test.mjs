@@ -372,23 +372,23 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     await bob.locator('input[type=file]').setInputFiles({
       name: 'x.yaml',
       mimeType: 'application/yaml',
-      buffer: Buffer.from(`rules:\n- {id: imported-${RUN}, name: Imported, condition: "a and b"}\n`),
+      buffer: Buffer.from(`rules:\n- {id: imported-${RUN}, name: Imported ${RUN}, condition: "a and b"}\n`),
     });
     await button(bob, 'See what it would do').click();
     await bob.getByText('To be created:').waitFor();
     assert.equal((await ask(`/api/rules/imported-${RUN}`)).status, 404);
     await accessible(bob);
-    await button(bob, 'Import 1 rules').click();
-    await bob.getByText('Created:').waitFor();
-    assert.equal((await ask(`/api/rules/imported-${RUN}`)).name, 'Imported');
+    await button(bob, 'Import 1 rule').click();
+    await message(bob, 'The rules are imported');
+    assert.equal((await ask(`/api/rules/imported-${RUN}`)).name, `Imported ${RUN}`);
     well(bob);
   });
 
   await step('a rule is deleted after a question, and comes back from its history', async () => {
     await bob.goto(RULES);
-    await bob.getByRole('button', { name: `Delete Imported` }).click();
+    await bob.getByRole('button', { name: `Delete Imported ${RUN}` }).click();
     await button(bob.getByRole('dialog'), 'Delete').click();
-    await message(bob, 'Imported is deleted');
+    await message(bob, `Imported ${RUN} is deleted`);
     assert.equal((await ask(`/api/rules/imported-${RUN}`)).status, 404);
     await bob.goto(`${RULES}/imported-${RUN}`);
     await bob.getByText(`There is no rule imported-${RUN}`).waitFor();
