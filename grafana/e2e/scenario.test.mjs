@@ -130,8 +130,8 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
 
   await step('a new rule with a mistake: a squiggle, a line that says what, and no saving', async () => {
     await link(ada, 'New rule').click();
-    await ada.getByLabel('Name').fill(NAME);
-    assert.equal(await ada.getByLabel('Id').inputValue(), ID);
+    await ada.getByRole('textbox', { name: 'Name', exact: true }).fill(NAME);
+    assert.equal(await ada.getByLabel('Id, which never changes').inputValue(), ID);
     await write(ada, 'when { payment.charge_card.where(amount = 1000) as charge');
     await ada.locator('.squiggly-error').first().waitFor();
     await ada.getByRole('status', { name: 'Diagnostics' }).getByText("did you mean '=='?").waitFor();
@@ -238,7 +238,7 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     await ada.getByLabel('Trace id, from Tempo').fill('f'.repeat(32));
     await button(ada, 'Get').click();
     await ada.getByText(`Tempo has no trace ${'f'.repeat(32)}.`).waitFor();
-    await ada.getByLabel('A violation of late').click();
+    await ada.getByLabel('Recent violation').click();
     await ada.getByRole('option', { name: '1500 charged' }).click();
     await verdict.getByText('Violated').waitFor();
     well(ada);

@@ -122,7 +122,7 @@ function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array
       header: 'Rule',
       sortType: 'string',
       cell: cell((rule) => (
-        <Stack direction="column" gap={0}>
+        <Stack direction="column" gap={0} minWidth={24}>
           <TextLink href={ruleLink(rule.id)} inline={false}>
             {rule.name}
           </TextLink>
@@ -170,10 +170,8 @@ function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array
             disabled={!isWritable(rule)}
             onChange={() => toggle(rule)}
           />
-          {rule.mode === 'shadow' && <Badge text="shadow" color="darkgrey" tooltip="Judged and counted, not told" />}
-          {rule.source === 'file' && (
-            <Badge text="file" color="darkgrey" icon="lock" tooltip="Changed in its rule file" />
-          )}
+          {rule.mode === 'shadow' && <Badge text="shadow" color="blue" tooltip="Judged and counted, not told" />}
+          {rule.source === 'file' && <Badge text="file" color="blue" icon="lock" tooltip="Changed in its rule file" />}
         </Stack>
       )),
     },
