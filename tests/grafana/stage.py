@@ -116,7 +116,7 @@ def _open_the_shop(made: Stage) -> None:
     def look() -> bool | None:
         made.produce(next(shop).SerializeToString())
         names = made.ask("/api/values/spanName")["items"]
-        return (_NAMES <= set(names) and bool(made.ask("/api/activity")["items"])) or None
+        return (set(names) >= _NAMES and bool(made.ask("/api/activity")["items"])) or None
 
     until("rules have figures, and names are offered", look, patience=180)
 

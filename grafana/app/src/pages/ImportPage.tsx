@@ -46,7 +46,6 @@ export function ImportPage() {
           <Stack gap={1}>
             <FileUpload
               size="sm"
-              variant="secondary"
               accept=".yaml,.yml"
               onFileUpload={async (event) => change((await event.currentTarget.files?.[0]?.text()) ?? '')}
             >
