@@ -9,7 +9,8 @@ PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13; do \
 	$$each $(IS_NEW_ENOUGH) && echo $$each && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint fmt types imports unit go-test deploy-tools deploy-test integration cluster-test image chaos outage fuzz bench lock clean
+.PHONY: help install run test lint fmt types imports unit go-test deploy-tools deploy-test integration plugins plugin-test \
+	cluster-test image chaos outage fuzz bench lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,7 +20,7 @@ install: $(RUNTIME) ## build .venv with what BeTrace needs to run
 run: install ## start BeTrace on an embedded broker, with a made-up shop
 	@$(BIN)/betrace dev
 
-test: lint types imports unit go-test deploy-test integration ## everything that has to pass
+test: lint types imports unit go-test deploy-test integration plugin-test ## everything that has to pass
 
 lint: $(DEV) ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -36,7 +37,7 @@ imports: $(DEV) ## app → streams → dsl, and one home for each dependency
 	$(BIN)/lint-imports --no-logo
 
 unit: $(DEV) ## tests without a broker of their own
-	$(BIN)/pytest tests --ignore tests/integration --ignore tests/chaos --ignore tests/deploy --ignore tests/cluster
+	$(BIN)/pytest tests $(foreach part,integration chaos deploy cluster grafana,--ignore tests/$(part))
 
 go-test: ## the Collector's processors that sign and verify spans, and the backend of Grafana's datasource
 	@$(MAKE) --no-print-directory -C collector test
@@ -66,6 +67,16 @@ image: $(DEV) ## what deploy/Dockerfile makes, as a folder, and what is in it as
 	@mkdir -p build
 	@scripts/image
 	@scripts/sbom build/sbom.json
+
+plugins: ## the plugins for Grafana, for all its platforms, as dist/*.zip
+	@scripts/plugins
+
+plugin-test: $(DEV) ## the plugins for Grafana: lint, types, tests, packages, and a browser on a real Kafka
+	@scripts/node-modules
+	@scripts/kafka-jars >/dev/null
+	@cd grafana && npm run --silent check
+	@$(MAKE) --no-print-directory -C grafana/datasource test
+	$(BIN)/pytest tests/grafana
 
 MINUTES ?= 10
 SEED ?= $(shell od -An -N2 -tu2 /dev/urandom)

@@ -130,8 +130,8 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
 
   await step('a new rule with a mistake: a squiggle, a line that says what, and no saving', async () => {
     await link(ada, 'New rule').click();
-    await ada.getByLabel('Name').fill(NAME);
-    assert.equal(await ada.getByLabel('Id').inputValue(), ID);
+    await ada.getByRole('textbox', { name: 'Name', exact: true }).fill(NAME);
+    assert.equal(await ada.getByLabel('Id, which never changes').inputValue(), ID);
     await write(ada, 'when { payment.charge_card.where(amount = 1000) as charge');
     await ada.locator('.squiggly-error').first().waitFor();
     await ada.getByRole('status', { name: 'Diagnostics' }).getByText("did you mean '=='?").waitFor();
@@ -238,7 +238,7 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     await ada.getByLabel('Trace id, from Tempo').fill('f'.repeat(32));
     await button(ada, 'Get').click();
     await ada.getByText(`Tempo has no trace ${'f'.repeat(32)}.`).waitFor();
-    await ada.getByLabel('A violation of late').click();
+    await ada.getByLabel('Recent violation').click();
     await ada.getByRole('option', { name: '1500 charged' }).click();
     await verdict.getByText('Violated').waitFor();
     well(ada);
@@ -372,23 +372,23 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     await bob.locator('input[type=file]').setInputFiles({
       name: 'x.yaml',
       mimeType: 'application/yaml',
-      buffer: Buffer.from(`rules:\n- {id: imported-${RUN}, name: Imported, condition: "a and b"}\n`),
+      buffer: Buffer.from(`rules:\n- {id: imported-${RUN}, name: Imported ${RUN}, condition: "a and b"}\n`),
     });
     await button(bob, 'See what it would do').click();
     await bob.getByText('To be created:').waitFor();
     assert.equal((await ask(`/api/rules/imported-${RUN}`)).status, 404);
     await accessible(bob);
-    await button(bob, 'Import 1 rules').click();
-    await bob.getByText('Created:').waitFor();
-    assert.equal((await ask(`/api/rules/imported-${RUN}`)).name, 'Imported');
+    await button(bob, 'Import 1 rule').click();
+    await message(bob, 'The rules are imported');
+    assert.equal((await ask(`/api/rules/imported-${RUN}`)).name, `Imported ${RUN}`);
     well(bob);
   });
 
   await step('a rule is deleted after a question, and comes back from its history', async () => {
     await bob.goto(RULES);
-    await bob.getByRole('button', { name: `Delete Imported` }).click();
+    await bob.getByRole('button', { name: `Delete Imported ${RUN}` }).click();
     await button(bob.getByRole('dialog'), 'Delete').click();
-    await message(bob, 'Imported is deleted');
+    await message(bob, `Imported ${RUN} is deleted`);
     assert.equal((await ask(`/api/rules/imported-${RUN}`)).status, 404);
     await bob.goto(`${RULES}/imported-${RUN}`);
     await bob.getByText(`There is no rule imported-${RUN}`).waitFor();

@@ -6,7 +6,6 @@
 import contextlib
 import hashlib
 import http.server
-import itertools
 import json
 import signal
 import tempfile
@@ -30,7 +29,7 @@ _TOP = Path(__file__).parent.parent.parent
 _FILE_RULES = _TOP / "deploy" / "rules" / "everyday" / "retry-storm.yaml"
 _SHOP_RULES = _TOP / "deploy" / "rules" / "shop.yaml"
 _TOKEN = "a token of the tests"
-_SEED_TRACES = 60  # of the shop, so that rules have figures
+_NAMES = {"payment.charge_card", "payment.fraud_check"}
 
 
 class Stage:
@@ -100,10 +99,7 @@ def stage(kafka: Kafka, folder: Path) -> Iterator[dict[str, str]]:
         made.start()
         made.import_rules(_SHOP_RULES)
         until("the worker is ready", worker.ready)
-        shop = itertools.islice(requests(1, clock.now), 2 * _SEED_TRACES)
-        made.produce(*(request.SerializeToString() for request in shop))
-        until("the rules have figures", lambda: made.ask("/api/activity")["items"] or None, patience=120)
-        until("names are offered", lambda: made.ask("/api/values/spanName")["items"] or None)
+        _open_the_shop(made)
         with _steered(made) as steering:
             yield {
                 "BETRACE_API": made.url,
@@ -111,6 +107,18 @@ def stage(kafka: Kafka, folder: Path) -> Iterator[dict[str, str]]:
                 "BETRACE_STAGE": steering,
                 "BETRACE_DATASOURCE": datasource.url,
             }
+
+
+def _open_the_shop(made: Stage) -> None:
+    """Send its requests, one at a look, until rules have figures and names of spans are offered."""
+    shop = requests(1, clock.now)
+
+    def look() -> bool | None:
+        made.produce(next(shop).SerializeToString())
+        names = made.ask("/api/values/spanName")["items"]
+        return (set(names) >= _NAMES and bool(made.ask("/api/activity")["items"])) or None
+
+    until("rules have figures, and names are offered", look, patience=180)
 
 
 @contextlib.contextmanager

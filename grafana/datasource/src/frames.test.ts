@@ -59,7 +59,7 @@ test('a table of violations has a row for each, with what it shows in the colors
   ]);
   const severity = field(frame, 'severity');
   const theme = createTheme();
-  const colors = { critical: 'dark-red', high: 'red', medium: 'orange', low: 'yellow', info: 'blue' };
+  const colors = { critical: 'dark-red', high: 'orange', medium: 'yellow', low: 'blue', info: 'super-light-blue' };
   for (const [name, color] of Object.entries(colors)) {
     expect(severity.display!(name).color).toBe(theme.visualization.getColorByName(color));
   }

@@ -72,8 +72,8 @@ function intercept() {
 function Messages() {
   const [shown, setShown] = useState<Array<{ severity: 'success' | 'error'; text: string; detail?: string }>>([]);
   useEffect(() => {
-    const success = ([text]: AlertPayload) => setShown([{ severity: 'success', text }]);
-    const failure = ([text, detail]: AlertErrorPayload) =>
+    const success = ([text]: AlertPayload = ['']) => setShown([{ severity: 'success', text }]);
+    const failure = ([text, detail]: AlertErrorPayload = ['']) =>
       setShown([{ severity: 'error', text, detail: detail && String(detail) }]);
     appEvents.on(AppEvents.alertSuccess, success);
     appEvents.on(AppEvents.alertError, failure);

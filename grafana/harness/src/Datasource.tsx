@@ -1,17 +1,19 @@
 /** The datasource as Explore has it: its settings, a query, and the frames with Grafana's own links. */
-import { useMemo, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import {
   applyFieldOverrides,
-  createTheme,
   dateTime,
   getDefaultTimeRange,
   getDisplayProcessor,
+  getFieldDisplayName,
   getFieldDisplayValuesProxy,
+  getFrameDisplayName,
   type DataFrame,
+  type GrafanaTheme2,
   type ScopedVars,
 } from '@grafana/data';
 import { getDataSourceSrv, setDataSourceSrv } from '@grafana/runtime';
-import { Alert, Button } from '@grafana/ui';
+import { Alert, Button, TextLink, useTheme2 } from '@grafana/ui';
 import { lastValueFrom } from 'rxjs';
 
 export function Datasource({ plugin }: { plugin: any }) {
@@ -25,9 +27,15 @@ export function Datasource({ plugin }: { plugin: any }) {
     setDataSourceSrv({ ...others, get: async () => made } as any);
     return made;
   }, [plugin, settings]);
+  const theme = useTheme2();
   const [query, setQuery] = useState({ refId: 'A', ...datasource.getDefaultQuery?.('explore') });
+  const latest = useRef(query); // Grafana runs the query as it was last changed
+  const change = (changed: any) => setQuery((latest.current = changed));
   const [options, setOptions] = useState({ ...settings, secureJsonFields: {}, secureJsonData: {} });
   const [answer, setAnswer] = useState<any>();
+  const [health, setHealth] = useState<any>();
+  const test = () =>
+    datasource.testDatasource().then(setHealth, (found: any) => setHealth({ status: 'error', message: found.message }));
   const { ConfigEditor, QueryEditor } = plugin.components;
   const range = useMemo(
     () => ({ ...getDefaultTimeRange(), from: dateTime().subtract(1, 'hour'), to: dateTime().add(1, 'minute') }),
@@ -50,7 +58,7 @@ export function Datasource({ plugin }: { plugin: any }) {
             range: { ...range, to: dateTime().add(1, 'minute') },
             scopedVars: {},
             startTime: Date.now(),
-            targets: [query],
+            targets: [latest.current],
           },
         })
       ).catch((error) => ({ data: [], error }))
@@ -63,7 +71,7 @@ export function Datasource({ plugin }: { plugin: any }) {
           <QueryEditor
             datasource={datasource}
             query={query}
-            onChange={setQuery}
+            onChange={change}
             onRunQuery={run}
             app="explore"
             range={range}
@@ -72,56 +80,100 @@ export function Datasource({ plugin }: { plugin: any }) {
       )}
       <Button onClick={run}>Run query</Button>
       {error && <Alert severity="error" title={error.message ?? error.data?.message ?? 'The query failed'} />}
-      {answer && shown(answer.data).map((frame, at) => <Frame key={at} frame={frame} />)}
+      {answer && shown(answer.data, theme).map((frame, at) => <Frame key={at} frame={frame} />)}
       {ConfigEditor && (
         <section aria-label="Settings">
           <ConfigEditor options={options} onOptionsChange={setOptions} />
+          <Button onClick={test}>Save & test</Button>
+          {health && <Alert severity={health.status} title={health.message} />}
         </section>
       )}
     </>
   );
 }
 
-const shown = (data: DataFrame[]) => {
-  const theme = createTheme();
+/** Variables of links, by Grafana's own proxy of a row. */
+function replaceVariables(text: string, scoped?: ScopedVars): string {
+  const context = scoped?.__dataContext?.value;
+  if (!context) {
+    return text;
+  }
+  const { frame, field, rowIndex = 0 } = context;
+  const row = getFieldDisplayValuesProxy({ frame, rowIndex });
+  const named = (_: string, name: string) => String(row[name]);
+  return text
+    .replaceAll('${__value.raw}', String(field.values[rowIndex]))
+    .replace(/\$\{__data\.fields\.(\w+)\}/g, named);
+}
+
+const shown = (data: DataFrame[], theme: GrafanaTheme2) => {
   const made = applyFieldOverrides({
-    ...{ data, theme, timeZone: 'utc', fieldConfig: { defaults: {}, overrides: [] }, replaceVariables },
+    data,
+    theme,
+    timeZone: 'utc',
+    fieldConfig: { defaults: {}, overrides: [] },
+    replaceVariables,
   });
   made.forEach(({ fields }) => fields.forEach((field) => (field.display ??= getDisplayProcessor({ field, theme }))));
   return made;
 };
 
-/** The variables of links, which Grafana's core fills in. */
-function replaceVariables(text: string, scoped?: ScopedVars): string {
-  const { frame, field, rowIndex = 0 } = scoped!.__dataContext!.value;
-  const row = getFieldDisplayValuesProxy({ frame, rowIndex });
-  return text
-    .replaceAll('${__value.raw}', field.values[rowIndex])
-    .replace(/\$\{__data\.fields\.(\w+)\}/g, (_, name) => `${row[name]}`);
-}
-
+/** Cells as Grafana's table has them: texts on one line, colors and links as the fields say. */
 function Frame({ frame }: { frame: DataFrame }) {
+  const theme = useTheme2();
   const rows = Array.from({ length: Math.min(frame.length, 50) }, (_, at) => at);
+  const cell = {
+    padding: '6px 12px',
+    maxWidth: 320,
+    overflow: 'hidden',
+    textOverflow: 'ellipsis',
+    borderBottom: `1px solid ${theme.colors.border.weak}`,
+  };
   return (
-    <table data-testid="frame">
-      <thead>
-        <tr>
-          {frame.fields.map(({ name, config }) => (
-            <th key={name}>{config.displayNameFromDS ?? name}</th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={row}>
-            {frame.fields.map((field) => {
-              const text = field.display!(field.values[row]).text;
-              const link = field.getLinks?.({ valueRowIndex: row })[0];
-              return <td key={field.name}>{link ? <a href={link.href}>{text}</a> : text}</td>;
-            })}
+    <section
+      aria-label={getFrameDisplayName(frame)}
+      style={{ margin: '16px 0', overflow: 'auto', maxHeight: 420 }}
+      tabIndex={0}
+    >
+      {frame.meta?.notices?.map(({ text }) => (
+        <Alert key={text} severity="warning" title={text} />
+      ))}
+      <table data-testid="frame" style={{ whiteSpace: 'nowrap', textAlign: 'left' }}>
+        <thead>
+          <tr>
+            {frame.fields.map((field) => (
+              <th key={field.name} style={cell}>
+                {getFieldDisplayName(field, frame)}
+              </th>
+            ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row}>
+              {frame.fields.map((field) => {
+                const { text, color } = field.display!(field.values[row]);
+                const link = field.getLinks?.({ valueRowIndex: row })[0];
+                const colored = field.config.custom?.cellOptions?.type === 'color-background' && color;
+                const style = colored
+                  ? { ...cell, background: color, color: theme.colors.getContrastText(color) }
+                  : cell;
+                return (
+                  <td key={field.name} style={style}>
+                    {link ? (
+                      <TextLink href={link.href} title={link.title} inline={false}>
+                        {text}
+                      </TextLink>
+                    ) : (
+                      text
+                    )}
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }

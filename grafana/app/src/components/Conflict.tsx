@@ -1,5 +1,5 @@
 import React, { useState } from 'react';
-import { Button, Field as Labelled, Modal, RadioButtonGroup, Stack, Text } from '@grafana/ui';
+import { Box, Button, Field as Labelled, Modal, RadioButtonGroup, Stack, Text } from '@grafana/ui';
 import type { Draft, Rule } from '../api/types';
 import { changedFields, merge, take } from '../rule';
 import { Diff } from './Diff';
@@ -39,6 +39,7 @@ export function Conflict({ base, theirs, mine, onMerged, onDismiss }: Props) {
           <section key={field.key} aria-label={`${field.label}: both changed it`}>
             <Text element="h4">{field.label}: you both changed it</Text>
             <Diff before={theirs} after={mine} fields={[field]} />
+            <Box marginTop={1} />
             <Labelled label={`Take the ${field.label.toLowerCase()} of`} noMargin>
               <RadioButtonGroup
                 options={[

@@ -22,7 +22,9 @@ import { mayWrite } from '../settings';
 import { notify } from './notify';
 import { SeverityBadge } from './SeverityBadge';
 
-interface Row extends Rule {
+interface Row {
+  rule: Rule;
+  name: string;
   evaluated: number;
   applied: number;
   violated: number;
@@ -41,7 +43,7 @@ interface Props {
 export function RulesTable({ rules, activity, onChanged }: Props) {
   const [doomed, setDoomed] = useState<Rule>();
   const data = useMemo(
-    () => rules.map((rule): Row => ({ ...NO_ACTIVITY, ...activity.get(rule.id), ...rule })),
+    () => rules.map((rule): Row => ({ ...NO_ACTIVITY, ...activity.get(rule.id), rule, name: rule.name })),
     [rules, activity]
   );
   const columns = useMemo(() => columnsOf(onChanged, setDoomed), [onChanged]);
@@ -55,7 +57,7 @@ export function RulesTable({ rules, activity, onChanged }: Props) {
       <InteractiveTable
         columns={columns}
         data={data}
-        getRowId={(row: Row) => row.id}
+        getRowId={(row: Row) => row.rule.id}
         pageSize={50}
         headerTooltips={TOOLTIPS}
       />
@@ -103,13 +105,15 @@ const number = (id: 'evaluated' | 'applied' | 'violated' | 'errors', header: str
   },
 });
 
+const cell =
+  (of: (rule: Rule) => React.ReactNode) =>
+  ({ row }: Cell) =>
+    of(row.original.rule);
+
 function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array<Column<Row>> {
   const toggle = async (rule: Rule) => {
-    const { id, name, enabled, version } = rule;
-    await told(
-      `${name} is ${enabled ? 'disabled' : 'enabled'}`,
-      replaceRule({ ...rule, id, enabled: !enabled }, version)
-    );
+    const { name, enabled, version } = rule;
+    await told(`${name} is ${enabled ? 'disabled' : 'enabled'}`, replaceRule({ ...rule, enabled: !enabled }, version));
     onChanged();
   };
   return [
@@ -117,30 +121,30 @@ function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array
       id: 'name',
       header: 'Rule',
       sortType: 'string',
-      cell: ({ row: { original } }: Cell) => (
-        <Stack direction="column" gap={0}>
-          <TextLink href={ruleLink(original.id)} inline={false}>
-            {original.name}
+      cell: cell((rule) => (
+        <Stack direction="column" gap={0} minWidth={24}>
+          <TextLink href={ruleLink(rule.id)} inline={false}>
+            {rule.name}
           </TextLink>
-          {original.name !== original.id && (
+          {rule.name !== rule.id && (
             <Text variant="bodySmall" color="secondary">
-              {original.id}
+              {rule.id}
             </Text>
           )}
         </Stack>
-      ),
+      )),
     },
     {
       id: 'severity',
       header: 'Severity',
       disableGrow: true,
-      sortType: (a, b) => SEVERITIES.indexOf(b.original.severity) - SEVERITIES.indexOf(a.original.severity),
-      cell: ({ row: { original } }: Cell) => <SeverityBadge severity={original.severity} />,
+      sortType: (a, b) => SEVERITIES.indexOf(b.original.rule.severity) - SEVERITIES.indexOf(a.original.rule.severity),
+      cell: cell((rule) => <SeverityBadge severity={rule.severity} />),
     },
     {
       id: 'labels',
       header: 'Labels',
-      cell: ({ row: { original } }: Cell) => <TagList tags={labelTags(original)} className="" />,
+      cell: cell((rule) => <TagList tags={labelTags(rule)} className="" />),
     },
     {
       id: 'day',
@@ -158,30 +162,27 @@ function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array
       id: 'enabled',
       header: 'Enabled',
       disableGrow: true,
-      cell: ({ row: { original } }: Cell) => (
+      cell: cell((rule) => (
         <Stack gap={1} alignItems="center">
           <Switch
-            aria-label={`Enable ${original.name}`}
-            value={original.enabled}
-            disabled={!isWritable(original)}
-            onChange={() => toggle(original)}
+            aria-label={`Enable ${rule.name}`}
+            value={rule.enabled}
+            disabled={!isWritable(rule)}
+            onChange={() => toggle(rule)}
           />
-          {original.mode === 'shadow' && (
-            <Badge text="shadow" color="darkgrey" tooltip="Judged and counted, not told" />
-          )}
-          {original.source === 'file' && (
-            <Badge text="file" color="darkgrey" icon="lock" tooltip="Changed in its rule file" />
-          )}
+          {rule.mode === 'shadow' && <Badge text="shadow" color="blue" tooltip="Judged and counted, not told" />}
+          {rule.source === 'file' && <Badge text="file" color="blue" icon="lock" tooltip="Changed in its rule file" />}
         </Stack>
-      ),
+      )),
     },
     {
       id: 'delete',
       disableGrow: true,
-      cell: ({ row: { original } }: Cell) =>
-        isWritable(original) ? (
-          <IconButton name="trash-alt" tooltip={`Delete ${original.name}`} onClick={() => onDelete(original)} />
-        ) : null,
+      cell: cell((rule) =>
+        isWritable(rule) ? (
+          <IconButton name="trash-alt" tooltip={`Delete ${rule.name}`} onClick={() => onDelete(rule)} />
+        ) : null
+      ),
     },
   ];
 }

@@ -7,7 +7,7 @@ const COLORS: Record<Severity, BadgeColor> = {
   high: 'orange',
   medium: 'purple',
   low: 'blue',
-  info: 'darkgrey',
+  info: 'green',
 };
 
 export const SeverityBadge = ({ severity }: { severity: Severity }) => (

@@ -97,7 +97,7 @@ function Versions({
             >
               {`${original.version.version}`}
             </Button>
-            {original.version === versions[0] && <Badge text="latest" color="darkgrey" />}
+            {original.version === versions[0] && <Badge text="latest" color="blue" />}
           </Stack>
         ),
       },

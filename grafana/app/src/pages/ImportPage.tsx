@@ -66,7 +66,7 @@ export function ImportPage() {
               See what it would do
             </Button>
             <Button icon="upload" disabled={changes === 0 || isDone} onClick={() => run(false)}>
-              {changes > 0 && !isDone ? `Import ${changes} rules` : 'Import'}
+              {changes > 0 && !isDone ? `Import ${changes} ${changes === 1 ? 'rule' : 'rules'}` : 'Import'}
             </Button>
           </Stack>
           {problem && <Failure title="Nothing was imported" problem={problem} />}

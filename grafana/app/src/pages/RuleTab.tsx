@@ -34,7 +34,7 @@ export function RuleTab({ draft, isNew, checked, readOnly, onChange }: Props) {
           />
         </Field>
         {isNew && (
-          <Field label="Id" description="In small letters, digits and hyphens; it never changes" noMargin>
+          <Field label="Id, which never changes" noMargin>
             <Input id="id" width={40} value={draft.id} onChange={(e) => set({ id: e.currentTarget.value })} />
           </Field>
         )}
@@ -52,7 +52,7 @@ export function RuleTab({ draft, isNew, checked, readOnly, onChange }: Props) {
 
       <Box marginTop={2}>
         <Stack justifyContent="space-between" alignItems="end">
-          <h4>Condition</h4>
+          <h3>Condition</h3>
           {!readOnly && (
             <Button
               size="sm"
@@ -93,6 +93,15 @@ export function RuleTab({ draft, isNew, checked, readOnly, onChange }: Props) {
               value={draft.runbookUrl ?? ''}
               readOnly={readOnly}
               onChange={(e) => set({ runbookUrl: e.currentTarget.value || null })}
+            />
+          </Field>
+          <Field label="Description">
+            <TextArea
+              id="description"
+              rows={3}
+              value={draft.description}
+              readOnly={readOnly}
+              onChange={(e) => set({ description: e.currentTarget.value })}
             />
           </Field>
           <Field label="Labels" description="key:value, such as team:payments">
@@ -137,15 +146,6 @@ export function RuleTab({ draft, isNew, checked, readOnly, onChange }: Props) {
               onChange={(e) => set({ onIncomplete: e.currentTarget.checked ? 'skip' : 'judge' })}
             />
           </Field>
-          <Field label="Description">
-            <TextArea
-              id="description"
-              rows={3}
-              value={draft.description}
-              readOnly={readOnly}
-              onChange={(e) => set({ description: e.currentTarget.value })}
-            />
-          </Field>
         </FieldSet>
       </Box>
     </Stack>
@@ -166,6 +166,7 @@ function Tags({ id, tags, disabled, onChange }: TagsProps) {
       id={id}
       width={WIDTH}
       tags={tags}
+      autoColors={false}
       disabled={disabled}
       placeholder="key:value, then Enter"
       onChange={(changed) => onChange(changed.map(split).filter((pair) => pair !== undefined))}

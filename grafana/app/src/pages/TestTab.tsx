@@ -160,7 +160,7 @@ function Sources({ draft, checked, isStored, onTrace, onProblem }: SourcesProps)
         </Field>
       )}
       {violations && violations.length > 0 && (
-        <Field label="A violation of late" noMargin>
+        <Field label="Recent violation" noMargin>
           <Combobox
             id="violation"
             width={40}

@@ -12,7 +12,7 @@ var Severities = []string{"critical", "high", "medium", "low", "info"}
 
 // colors are names of Grafana's palette, which fit light and dark.
 var colors = map[string]string{
-	"critical": "dark-red", "high": "red", "medium": "orange", "low": "yellow", "info": "blue",
+	"critical": "dark-red", "high": "orange", "medium": "yellow", "low": "blue", "info": "super-light-blue",
 }
 
 // graver orders severities, gravest first, and others behind them.
@@ -27,14 +27,14 @@ func rank(severity string) int {
 	return len(Severities)
 }
 
-// byColor shows cells in the color of their severity.
+// byColor shows cells on the color of their severity, on which Grafana writes so that it can be read.
 func byColor(config *data.FieldConfig) {
 	mapper := data.ValueMapper{}
 	for place, severity := range Severities {
 		mapper[severity] = data.ValueMappingResult{Color: colors[severity], Index: place}
 	}
 	config.Mappings = data.ValueMappings{mapper}
-	config.Custom = map[string]any{"cellOptions": map[string]any{"type": "color-text"}}
+	config.Custom = map[string]any{"cellOptions": map[string]any{"type": "color-background", "mode": "basic"}}
 }
 
 func fixed(color string) map[string]any {
