@@ -44,6 +44,7 @@ test(`the datasource in Grafana ${HOSTS[HOST]}`, async (t) => {
     assert.equal(datasource, 'tempo');
     assert.deepEqual([queries[0].query, queries[0].queryType], [found.traceId, 'traceql']);
     assert.deepEqual(panelsState, { trace: { spanId: found.spans[0].spanId } });
+    await page.mouse.move(0, 0); // off the button, which is between two colors
     assert.deepEqual(await barriers(page), []);
   });
 
@@ -83,14 +84,17 @@ test(`the datasource in Grafana ${HOSTS[HOST]}`, async (t) => {
 
   await t.test('an error says what is wrong, and the API comes back', async () => {
     await stopApi();
-    await button('Run query').click();
-    await page.getByText('cannot be reached').first().waitFor();
-    await button('Save & test').click();
-    await page
-      .getByText(/^BeTrace's API at .* cannot be reached/)
-      .last()
-      .waitFor();
-    await startApi();
+    try {
+      await button('Run query').click();
+      await page.getByText('cannot be reached').first().waitFor();
+      await button('Save & test').click();
+      await page
+        .getByText(/^BeTrace's API at .* cannot be reached/)
+        .last()
+        .waitFor();
+    } finally {
+      await startApi();
+    }
     await button('Run query').click();
     await frame(RULE).waitFor();
     await button('Save & test').click();
