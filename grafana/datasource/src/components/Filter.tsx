@@ -1,32 +1,38 @@
-import React from 'react';
+import React, { useCallback, useMemo } from 'react';
 import { ComboboxOption, InlineField, MultiCombobox } from '@grafana/ui';
-import { Choice } from '../types';
+import type { DataSource } from '../datasource';
+import { Choice, Kind } from '../types';
 
 interface Props {
+  datasource: DataSource;
+  kind: Kind;
   label: string;
   tooltip: string;
   id: string;
   value: string[] | undefined;
-  placeholder: string;
-  load: (typed: string) => Promise<Choice[]>;
   onChange: (values: string[]) => void;
 }
 
 /** A filter of several values: completed with those that there are, but any can be typed, a variable too. */
-export function Filter({ label, tooltip, id, value, placeholder, load, onChange }: Props) {
-  const options = async (typed: string) => offered(await load(typed).catch(() => []), typed); // the query tells errors
+export function Filter({ datasource, kind, label, tooltip, id, value, onChange }: Props) {
+  // The combobox begins anew with each other function or list that it is given.
+  const options = useCallback(
+    async (typed: string) => offered(await datasource.choices(kind, typed).catch(() => []), typed), // the query tells errors
+    [datasource, kind]
+  );
+  const chosen = useMemo(() => (value ?? []).map((each) => ({ value: each, label: each })), [value]);
   return (
     <InlineField label={label} tooltip={tooltip} labelWidth={12} htmlFor={id}>
       <MultiCombobox
         id={id}
-        value={(value ?? []).map((each) => ({ value: each, label: each }))}
+        value={chosen}
         options={options}
-        placeholder={placeholder}
+        placeholder="any"
         createCustomValue
         width="auto"
         minWidth={26}
         maxWidth={60}
-        onChange={(chosen) => onChange(chosen.map((each) => each.value))}
+        onChange={(found) => onChange(found.map((each) => each.value))}
       />
     </InlineField>
   );

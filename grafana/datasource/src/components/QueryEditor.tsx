@@ -4,6 +4,7 @@ import { Alert, Combobox, InlineField, InlineFieldRow, Input, RadioButtonGroup, 
 import type { DataSource } from '../datasource';
 import { BeTraceOptions, BeTraceQuery, Group, Kind, QueryType } from '../types';
 import { Filter } from './Filter';
+import { useChange } from './useChange';
 
 type Props = QueryEditorProps<DataSource, BeTraceQuery, BeTraceOptions>;
 
@@ -17,8 +18,9 @@ const GROUPS: Array<{ label: string; value: Group }> = [
   { label: 'Rule', value: 'rule' },
   { label: 'Service', value: 'service' },
 ];
-const STATUSES = ['open', 'retracted', 'any'] as const;
-const MODES = ['enforce', 'shadow', 'any'] as const;
+// Of fixed identity, as a combobox begins anew with each other list that it is given.
+const STATUSES = (['open', 'retracted', 'any'] as const).map((value) => ({ value, label: value }));
+const MODES = (['enforce', 'shadow', 'any'] as const).map((value) => ({ value, label: value }));
 const MOST = 10_000;
 
 export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Props) {
@@ -26,18 +28,18 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
   const type = query.queryType ?? 'violations';
   const asNumbers = type === 'timeseries' || type === 'count';
   const id = (name: string) => `betrace-${query.refId}-${name}`;
-  const change = (changed: Partial<BeTraceQuery>) => {
-    onChange({ ...query, ...changed });
+  const change = useChange(query, (changed) => {
+    onChange(changed);
     onRunQuery();
-  };
+  });
   const filter = (label: string, name: 'severities' | 'rules' | 'services' | 'labels', kind: Kind, tooltip: string) => (
     <Filter
+      datasource={datasource}
+      kind={kind}
       label={label}
       tooltip={tooltip}
       id={id(name)}
       value={query[name]}
-      placeholder="any"
-      load={(typed) => datasource.choices(kind, typed)}
       onChange={(values) => change({ [name]: values })}
     />
   );
@@ -112,7 +114,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
         >
           <Combobox
             id={id('status')}
-            options={STATUSES.map((value) => ({ value, label: value }))}
+            options={STATUSES}
             value={query.status ?? 'open'}
             width={16}
             onChange={({ value }) => change({ status: value })}
@@ -126,7 +128,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
         >
           <Combobox
             id={id('mode')}
-            options={MODES.map((value) => ({ value, label: value }))}
+            options={MODES}
             value={query.mode ?? 'enforce'}
             width={16}
             onChange={({ value }) => change({ mode: value })}

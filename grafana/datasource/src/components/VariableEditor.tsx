@@ -1,8 +1,9 @@
-import React from 'react';
+import React, { useCallback } from 'react';
 import { QueryEditorProps } from '@grafana/data';
 import { Combobox, InlineField, InlineFieldRow } from '@grafana/ui';
 import type { DataSource } from '../datasource';
 import { BeTraceOptions, BeTraceQuery, Kind, VariableQuery } from '../types';
+import { useChange } from './useChange';
 
 type Props = QueryEditorProps<DataSource, BeTraceQuery, BeTraceOptions, VariableQuery>;
 
@@ -18,11 +19,15 @@ const KINDS: Array<{ label: string; value: Kind; description?: string }> = [
 ];
 
 export function VariableEditor({ datasource, query, onChange }: Props) {
-  const keys = async () =>
-    datasource.labelKeys().then(
-      (found) => found.map((value) => ({ value, label: value })),
-      () => []
-    );
+  const change = useChange(query, onChange);
+  const keys = useCallback(
+    async () =>
+      datasource.labelKeys().then(
+        (found) => found.map((value) => ({ value, label: value })),
+        () => []
+      ),
+    [datasource]
+  );
   return (
     <InlineFieldRow>
       <InlineField label="Values" labelWidth={16} htmlFor="betrace-variable-of">
@@ -31,7 +36,7 @@ export function VariableEditor({ datasource, query, onChange }: Props) {
           options={KINDS}
           value={query.of ?? 'rule'}
           width={32}
-          onChange={({ value }) => onChange({ ...query, refId: 'variable', of: value })}
+          onChange={({ value }) => change({ refId: 'variable', of: value })}
         />
       </InlineField>
       {query.of === 'label' && (
@@ -44,7 +49,7 @@ export function VariableEditor({ datasource, query, onChange }: Props) {
             createCustomValue
             isClearable
             width={32}
-            onChange={(chosen) => onChange({ ...query, refId: 'variable', key: chosen?.value ?? '' })}
+            onChange={(chosen) => change({ refId: 'variable', key: chosen?.value ?? '' })}
           />
         </InlineField>
       )}
