@@ -17,7 +17,7 @@ from app.api import Parts, application
 from app.check import AsJson, AsText
 from app.explain import as_json, as_text, explained
 from app.index import Index
-from app.logs import Redacting
+from app.logs import Redacting, RedactingJson
 from dsl.compile import compile_rule
 from dsl.judge import judge
 from dsl.rule import Control, Rule
@@ -142,8 +142,8 @@ def test_no_value_of_the_corpus_leaves_by_the_api_that_tries_rules_or_by_its_err
             assert not [form for form in forms(sample) if form in text], (sample, text)
 
 
-def test_no_value_of_the_corpus_is_logged() -> None:
-    form = Redacting(DEFAULT)
+@pytest.mark.parametrize("form", [Redacting(DEFAULT), RedactingJson(DEFAULT)])
+def test_no_value_of_the_corpus_is_logged(form: logging.Formatter) -> None:
     for sample in SAMPLES:
         try:
             raise ValueError(sample.text)

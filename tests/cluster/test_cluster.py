@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.server import Server, server
-from tests.deploy.helm import CHART, DEFAULT, EXAMPLES, FOREIGN, TOP, VALUES, rendered
+from tests.deploy.helm import CHART, DEFAULT, EXAMPLES, FOREIGN, TOP, VALUES, manifests, pods, rendered
 from tests.deploy.test_guides import helm_lines
 
 # Hooks are jobs that would run: nothing runs here, so Helm is told not to wait for them.
@@ -98,6 +98,15 @@ def names(cluster: Server, namespace: str, release: str) -> set[tuple[str, str]]
     return found
 
 
+def test_a_release_with_its_own_kafka_is_upgraded_though_jobs_never_change(
+    cluster: Server, namespace: str
+) -> None:
+    embedded = next(file for file in EXAMPLES if file.stem == "embedded")
+    cluster.helm("install", "betrace", CHART, *options(embedded, namespace))
+    more = ["--set", "extraEnv[0].name=BETRACE_LOG_LEVEL", "--set", "extraEnv[0].value=info"]
+    cluster.helm("upgrade", "betrace", CHART, *options(embedded, namespace), *more)
+
+
 def test_two_releases_stand_side_by_side(cluster: Server, namespace: str) -> None:
     tenants = next(file for file in EXAMPLES if file.stem == "tenants")
     for release in ("acme", "globex"):
@@ -142,3 +151,29 @@ def test_hooks_are_jobs_that_the_server_takes(cluster: Server, namespace: str) -
     said = cluster.helm("install", "betrace", CHART, "-f", DEFAULT, "-n", namespace, "--dry-run=server")
     assert "helm.sh/hook: pre-install,pre-upgrade" in said
     assert not any(f"kind: {kind}" in rendered(DEFAULT) for kind in FOREIGN)
+
+
+@pytest.mark.parametrize("values", [*EXAMPLES, *VALUES], ids=[file.stem for file in [*EXAMPLES, *VALUES]])
+def test_every_pod_may_run_where_kubernetes_restricts_pods_most(
+    cluster: Server, namespace: str, values: Path
+) -> None:
+    found = pods(manifests(values))
+    accounts = {spec.get("serviceAccountName", "default") for _, spec in found}
+    for account in accounts:
+        made = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}}
+        cluster.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", made)
+    for number, (_, spec) in enumerate(found):
+        # a StatefulSet's pods have volumes for its claims
+        claims = [{"name": "data", "emptyDir": {}}] if "data" not in str(spec.get("volumes")) else []
+        whole = spec | {"volumes": [*spec.get("volumes", []), *claims]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"p{number}"}, "spec": whole}
+        cluster.post(f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+
+
+def test_a_pod_with_rights_is_refused_there(cluster: Server, namespace: str) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    cluster.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", account)
+    spec = {"containers": [{"name": "x", "image": "x"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
+    with pytest.raises(AssertionError, match="violates PodSecurity"):
+        cluster.post(f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)

@@ -15,18 +15,11 @@ import yaml
 from app import healthy
 from tests.deploy.helm import EXAMPLES, VALUES, manifests, one
 from tests.integration.processes import Api, Betrace, free_port, until
+from tests.integration.test_kafka_security import RULE, TRACE
 from tests.kafka import create_topic
 from tests.secure_kafka import PASSWORD, USER, SecureKafka, allow, secure_kafka
 
 TOKEN = "t0ken"
-RULE = 'rules: [{id: audited, condition: "when { pay } always { audit }", message: not audited}]'
-SPAN = {
-    "traceId": "0af7651916cd43dd8448eb211c80319c",
-    "spanId": "b7ad6b7169203331",
-    "name": "pay",
-    "startTimeUnixNano": "1700000000000000000",
-    "endTimeUnixNano": "1700000000010000000",
-}
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +126,7 @@ def cluster(secure: SecureKafka, group: str, tmp_path: Path) -> Cluster:
 def test_a_release_finds_a_violation_over_sasl_ssl(cluster: Cluster, tmp_path: Path) -> None:
     before, pod = (Pod({"CONFIG": str(cluster.files(n))}, tmp_path) for n in ("betrace-topics", "betrace"))
     assert before.run(*cluster.command("Job", "betrace-topics")).startswith("created test-")
-    (tmp_path / "traces.json").write_text(
-        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]})
-    )
+    (tmp_path / "traces.json").write_text(json.dumps(TRACE))
     settings = yaml.safe_load(Path(pod.settings["CONFIG"]).read_text())
     worker, api = (Api(f"http://{settings[group]['listen']}") for group in ("metrics", "api"))
     with (

@@ -13,12 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.deploy.helm import TOP, tool
 from tests.integration.processes import Betrace, until
-from tests.integration.test_chart import RULE, SPAN
+from tests.integration.test_kafka_security import RULE, TRACE
 from tests.kafka import Kafka
 
 GRAFANA = TOP / "deploy" / "grafana"
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
 QUERY_GO = TOP / "grafana" / "datasource" / "pkg" / "models" / "query.go"
+SETTINGS_TS = TOP / "grafana" / "app" / "src" / "settings.ts"
 # of Grafana's own, and of Prometheus itself
 OF_ALL_QUERIES = {"refId", "datasource", "intervalMs", "maxDataPoints"}
 OF_PROMETHEUS = {"le", "instance", "job"}
@@ -54,7 +55,7 @@ def shown(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     folder = tmp_path_factory.mktemp("dashboards")
     betrace = Betrace.on(kafka, "test-dashboards", folder)
     (folder / "rule.yaml").write_text(RULE)
-    (folder / "traces.json").write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}))
+    (folder / "traces.json").write_text(json.dumps(TRACE))
     betrace.set("TRACE_ROOT_GRACE", "1s").set("TRACE_TICK", "200ms")
     betrace.set("RULES_FILES", str(folder / "rule.yaml"))
     with betrace.worker() as worker, betrace.api() as api:
@@ -151,4 +152,7 @@ def test_the_provisioning_names_what_is_there() -> None:
     }
     assert uids == {"betrace", "prometheus", "tempo"}
     assert read["datasources/betrace"]["datasources"][0]["type"] == "betrace-datasource"
-    assert read["plugins/betrace"]["apps"][0]["type"] == "betrace-app"
+    (app,) = read["plugins/betrace"]["apps"]
+    assert app["type"] == "betrace-app"
+    known = SETTINGS_TS.read_text() if SETTINGS_TS.exists() else "apiUrl tempoUid"
+    assert all(name in known for name in app["jsonData"])

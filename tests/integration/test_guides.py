@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from tests.integration.processes import Betrace, until
-from tests.integration.test_chart import SPAN, Pod
+from tests.integration.test_chart import Pod
+from tests.integration.test_kafka_security import TRACE
 from tests.kafka import Kafka
 
 TOP = Path(__file__).parents[2]
@@ -14,9 +15,7 @@ RULE = {"id": "charge-checked", "condition": "when { pay } always { audit }", "m
 def test_partitions_backup_and_erasing_go_as_the_page_says(kafka: Kafka, group: str, tmp_path: Path) -> None:
     betrace = Betrace.on(kafka, group, tmp_path).set("TRACE_TICK", "200ms").set("TRACE_ROOT_GRACE", "1s")
     (tmp_path / "rules.yaml").write_text(json.dumps({"rules": [RULE]}))
-    (tmp_path / "traces.json").write_text(
-        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]})
-    )
+    (tmp_path / "traces.json").write_text(json.dumps(TRACE))
     betrace.run("rules", "import", str(tmp_path / "rules.yaml"))
     with betrace.worker() as worker, betrace.api() as api:
         until("the worker owns partitions", worker.ready)

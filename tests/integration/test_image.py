@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.image import TOP, Image
 from tests.integration.processes import Api, Betrace, free_port, until
-from tests.integration.test_chart import RULE, SPAN
+from tests.integration.test_kafka_security import RULE, TRACE
 from tests.kafka import Kafka
 
 pytestmark = [
@@ -60,9 +60,7 @@ def test_a_worker_and_an_api_of_it_find_a_violation(
     (volumes[0] / "rule.yaml").write_text(RULE)
     settings = betrace.settings | {"TRACE_ROOT_GRACE": "1s", "TRACE_TICK": "200ms"}
     rules = {"RULES_FILES": "/var/lib/betrace/rule.yaml"}
-    (tmp_path / "traces.json").write_text(
-        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]})
-    )
+    (tmp_path / "traces.json").write_text(json.dumps(TRACE))
     with (
         image.start(volumes[0], "worker", **settings, **rules, METRICS_LISTEN=worker),
         image.start(volumes[1], "api", **settings, API_LISTEN=api),

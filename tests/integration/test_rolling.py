@@ -6,35 +6,14 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
 from confluent_kafka import Producer
 
 from tests.integration.processes import Betrace, until
 from tests.integration.rollout import Orders, Pod, Service, workloads
 from tests.integration.test_main_job import FILES, RULES, SPANS, expected
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 PACE = 0.03  # seconds between two records: over a minute in all
-
-
-@pytest.fixture
-def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
-    """BeTrace's commands, with windows of seconds."""
-    create_topic(kafka.address, f"{group}.input", 4)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "4",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_ROOT_GRACE": "3s",
-        "TRACE_MAX_WAIT": "10s",
-        "TRACE_TICK": "200ms",
-        "RULES_FILES": str(RULES),
-    }
-    betrace = Betrace(settings, tmp_path)
-    betrace.run("topics", "create")
-    return betrace
 
 
 class Load:
@@ -64,7 +43,11 @@ def owns(pod: Pod) -> bool:
     return "betrace_kafka_consumer_lag{" in pod.shown.metrics()
 
 
-def test_a_rolling_restart_under_load_loses_nothing_and_fails_no_request(betrace: Betrace) -> None:
+def test_a_rolling_restart_under_load_loses_nothing_and_fails_no_request(
+    kafka: Kafka, group: str, tmp_path: Path
+) -> None:
+    betrace = Betrace.on(kafka, group, tmp_path, partitions=4).set("RULES_FILES", str(RULES))
+    betrace.set("TRACE_ROOT_GRACE", "3s").set("TRACE_MAX_WAIT", "10s").set("TRACE_TICK", "200ms")
     wanted = {violation for violation, _, _ in expected(betrace)}
     workers, apis = (Orders.of(workload) for workload in workloads())
     assert apis.pre_stop > 2
