@@ -9,7 +9,8 @@ PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13; do \
 	$$each $(IS_NEW_ENOUGH) && echo $$each && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint fmt types imports unit go-test integration plugins plugin-test chaos outage fuzz bench lock clean
+.PHONY: help install run test lint fmt types imports unit go-test deploy-tools deploy-test integration plugins plugin-test \
+	cluster-test image chaos outage fuzz bench lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,7 +20,7 @@ install: $(RUNTIME) ## build .venv with what BeTrace needs to run
 run: install ## start BeTrace on an embedded broker, with a made-up shop
 	@$(BIN)/betrace dev
 
-test: lint types imports unit go-test integration plugin-test ## everything that has to pass
+test: lint types imports unit go-test deploy-test integration plugin-test ## everything that has to pass
 
 lint: $(DEV) ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -36,20 +37,35 @@ imports: $(DEV) ## app → streams → dsl, and one home for each dependency
 	$(BIN)/lint-imports --no-logo
 
 unit: $(DEV) ## tests without a broker of their own
-	$(BIN)/pytest tests --ignore tests/integration --ignore tests/chaos --ignore tests/grafana
+	$(BIN)/pytest tests $(foreach part,integration chaos deploy cluster grafana,--ignore tests/$(part))
 
-go-test: ## the Collector's processors that sign and verify spans, and the backend of Grafana's datasource
+go-test: ## the Collector's processors that sign and verify spans
 	@$(MAKE) --no-print-directory -C collector test
-	@$(MAKE) --no-print-directory -C grafana/datasource test
 
-integration: $(DEV) ## tests on a real Apache Kafka, with a real Collector
+deploy-tools:
+	@for tool in helm kubeconform kube-score promtool; do scripts/deploy-tool $$tool >/dev/null || exit 1; done
+
+deploy-test: $(DEV) deploy-tools ## the chart, the compose file, alert rules, by Helm's, Kubernetes' and Prometheus' own tools
+	$(BIN)/pytest tests/deploy
+
+integration: $(DEV) deploy-tools ## tests on a real Apache Kafka, with a real Collector
 	@scripts/tools
 	@scripts/kafka-jars >/dev/null
 	@scripts/collector >/dev/null
 	@collector/scripts/otelcol >/dev/null
 	@collector/scripts/doubles >/dev/null
 	@grafana/datasource/scripts/built >/dev/null
+	@[ "$$(id -u)" -ne 0 ] || scripts/image >/dev/null
 	$(BIN)/pytest tests/integration tests/chaos
+
+cluster-test: $(DEV) deploy-tools ## the chart on a real Kubernetes API server, which is built once: ten minutes
+	@for tool in etcd kube-apiserver; do scripts/deploy-tool $$tool >/dev/null || exit 1; done
+	$(BIN)/pytest tests/cluster
+
+image: $(DEV) ## what deploy/Dockerfile makes, as a folder, and what is in it as build/sbom.json; needs root, and no Docker
+	@mkdir -p build
+	@scripts/image
+	@scripts/sbom build/sbom.json
 
 plugins: ## the plugins for Grafana, for all its platforms, as dist/*.zip
 	@scripts/plugins

@@ -53,7 +53,7 @@ def check(rules: RuleSet, traces: Source, form: Form, *, every: bool) -> int:
     totals = Totals()
     for trace in traces:
         totals.traces += 1
-        totals.spans += len(trace.spans)
+        totals.spans += len(trace)
         for verdict in rules.judge(trace, every=every):
             _count(verdict, totals)
             if every or verdict.outcome in ("violated", "error"):
@@ -151,7 +151,7 @@ def _violation_lines(
     shadow = " (shadow)" if rule.mode == "shadow" else ""
     yield f"{rule.severity} {rule.id}{shadow}: {redaction.said(violation.said)}"
     whole = "" if verdict.complete else ", incomplete"
-    yield f"  trace {trace.trace_id.hex()} ({len(trace.spans)} spans{whole})"
+    yield f"  trace {trace.trace_id.hex()} ({len(trace)} spans{whole})"
     for evidence in violation.evidence:
         span = evidence.span
         start = (span.start - trace.start) / 1e6

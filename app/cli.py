@@ -10,6 +10,7 @@ import click
 from app.clock_tools import clock
 from app.dead_letter_tools import dead_letters
 from app.errors import UserError
+from app.migrate_tools import migrate
 from app.replay_tools import replay
 from app.rule_tools import COMMANDS
 from app.rules_cli import rules
@@ -71,20 +72,30 @@ def produce(config_file: Path | None, files: tuple[str, ...]) -> None:
     click.echo(f"{sent.spans:,} spans in {sent.records:,} records sent to {sent.topic}")
 
 
+@cli.command()
+@click.argument("url", default="http://127.0.0.1:4318")
+def shop(url: str) -> None:
+    """Send spans of a made-up shop to an OTLP/HTTP endpoint, such as a Collector, until interrupted."""
+    from app.shop_sender import run_shop
+
+    run_shop(url)
+
+
 @cli.group()
 def topics() -> None:
     """BeTrace's topics on Kafka."""
 
 
 @topics.command()
+@click.option("--inputs", is_flag=True, help="Create missing input topics too, with kafka.partitions.")
 @click.pass_obj
-def create(config_file: Path | None) -> None:
+def create(config_file: Path | None, inputs: bool) -> None:
     """Create the topics that are missing; refuse those unlike the settings."""
     from app.told import told
     from streams.admin import create
 
     with told():
-        made = create(_settings(config_file).config())
+        made = create(_settings(config_file).config(), inputs)
     click.echo(f"created {', '.join(made)}" if made else "all topics are there")
 
 
@@ -156,16 +167,32 @@ def wipe(config_file: Path | None, yes: bool) -> None:
 
 @cli.command()
 @click.option("--docs", is_flag=True, help="The table of docs/settings.md.")
+@click.option("--schema", is_flag=True, help="A JSON Schema of the settings file.")
 @click.pass_obj
-def config(config_file: Path | None, docs: bool) -> None:
+def config(config_file: Path | None, docs: bool, schema: bool) -> None:
     """Show every setting, and where its value came from. Secrets are files: only their paths show."""
+    from app.setting_schema import settings_schema
     from app.settings import load, sources, table
 
-    if docs:
-        click.echo(table(), nl=False)
+    if docs or schema:
+        click.echo(table() if docs else json.dumps(settings_schema(), indent=2) + "\n", nl=False)
         return
     for source in sources(load(config_file)):
         click.echo(f"{source.key:<28} {source.value:<32} {source.origin}")
+
+
+@cli.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def erase(config_file: Path | None, ids: tuple[str, ...], yes: bool) -> None:
+    """Erase violations for good, by their ids: from the topic, and from every index."""
+    from app.erase import erase as erased
+
+    kafka = _settings(config_file).config().kafka
+    if not yes:
+        click.confirm(f"Erase {len(ids)} violations? Nothing brings them back", abort=True)
+    click.echo(f"erased: {erased(kafka, ids)}; Kafka drops their records when it next compacts")
 
 
 @cli.command()
@@ -186,7 +213,7 @@ def decrypt(config_file: Path | None, values: tuple[str, ...]) -> None:
             raise UserError(f"{value[:40]}: {problem}") from None
 
 
-for command in (*COMMANDS, rules, dead_letters, replay, clock, trace, verify):
+for command in (*COMMANDS, rules, dead_letters, replay, clock, trace, verify, migrate):
     cli.add_command(command)
 
 

@@ -66,7 +66,7 @@ def run_dev(settings: Settings, traces: Sequence[str], rule_files: Sequence[Path
     with tempfile.TemporaryDirectory(prefix="betrace-dev-", ignore_cleanup_errors=True) as folder:
         config = _embedded(settings, broker, Path(folder))
         dev = Dev(config, rules, own, settings.api.listen)
-        until_told(lambda stop: _work(dev, listener, stop), settings.log.level, Redaction(config.redaction))
+        until_told(lambda stop: _work(dev, listener, stop), settings.log, Redaction(config.redaction))
     click.echo("stopped; nothing was kept")
 
 

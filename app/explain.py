@@ -62,7 +62,7 @@ def as_text(found: Explained) -> Iterator[str]:
     for violation in verdict.violations[:5]:
         yield from _wrapped(redaction.said(violation.said), "  ")
     whole = "complete" if verdict.complete else "incomplete"
-    yield f"trace {trace.trace_id.hex()}, {len(trace.spans)} spans, {whole}"
+    yield f"trace {trace.trace_id.hex()}, {len(trace)} spans, {whole}"
     if found.traces > 1:
         yield f"(one of {found.traces:,} traces, {found.violated:,} of them violated; another by --trace ID)"
     for clause in found.clauses:

@@ -104,9 +104,8 @@ class Recorded:
             self._wrong(f"{place}: {problem.reason}: {problem}")
             return
         time = time_of(message) or 0
-        for trace_id, fragments in pieces(parts, self.config.limits.block_bytes):
-            for fragment in fragments:
-                pile.add(trace_id, joined(iter(fragment.runs)), time)
+        for trace_id, fragment in pieces(parts, self.config.limits.block_bytes):
+            pile.add(trace_id, joined(fragment.runs(parts.prefixes)), time)
         for reason, spans in parts.rejected.items():
             self._wrong(f"{place}: {len(spans)} spans refused: {reason}")
 

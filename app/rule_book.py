@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import yaml
 
 from app import clock
-from dsl.rule import Rule
+from dsl.rule import Rule, Test
 from streams.fold import Change, proposal, rule_value
 
 _YAML_NAMES = {"onIncomplete": "on_incomplete", "runbookUrl": "runbook_url"}
@@ -84,8 +84,8 @@ def rule_json(rule: Rule) -> dict[str, Any]:
 
 
 def rule_file(rules: Iterable[Rule]) -> str:
-    """The text of a rule file that holds them."""
-    forms = [_yaml_form(rule) for rule in rules]
+    """The text of a rule file that holds them, with the tests of those that have any."""
+    forms = [_yaml_form(rule) | _tests(rule) for rule in rules]
     return yaml.dump({"rules": forms}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -94,6 +94,22 @@ def _yaml_form(rule: Rule) -> dict[str, Any]:
     plain = rule_value(Rule(rule.id, "", name=rule.id))
     kept = {key: value for key, value in rule_value(rule).items() if key == "id" or value != plain[key]}
     return {_YAML_NAMES.get(key, key): value for key, value in kept.items()}
+
+
+def _tests(rule: Rule) -> dict[str, Any]:
+    def form(test: Test) -> dict[str, Any]:
+        given = {
+            "name": test.name,
+            "trace": [dict(span) for span in test.trace] or None,
+            "traceFile": test.trace_file,
+            "expect": test.expect,
+            "violations": test.violations,
+            "clause": test.clause,
+            "missing": list(test.missing) if test.missing is not None else None,
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+    return {"tests": [form(test) for test in rule.tests]} if rule.tests else {}
 
 
 class _Dumper(yaml.SafeDumper):

@@ -62,9 +62,15 @@ def _load(paths: Iterable[Path]) -> Loaded:
 
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        yield from sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml"))
+        found = [file for file in path.rglob("*") if file.suffix in (".yaml", ".yml")]
+        yield from sorted(file for file in found if not _hidden(file.relative_to(path)))
     else:
         yield path
+
+
+def _hidden(file: Path) -> bool:
+    """Whether it, or a folder of it, begins with a dot, as what is below a mounted ConfigMap does."""
+    return any(part.startswith(".") for part in file.parts)
 
 
 def _text(file: Path) -> str:

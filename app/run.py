@@ -1,6 +1,7 @@
 """Runs the long-lived processes, a worker or an API, until they are told to stop."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -16,11 +17,13 @@ from app import clock
 from app.api import Parts, application, worker_application
 from app.errors import UserError
 from app.index import Index, IndexFailed
+from app.index_health import IndexHealth
 from app.logs import log_to_stderr
 from app.reader import Reader
 from app.rule_files import read_rules
 from app.security import Access, read_tokens
 from app.serve import bind, serve
+from app.setting_groups import LogSettings
 from app.settings import Settings
 from app.told import told
 from dsl.rule import Rule
@@ -46,6 +49,7 @@ from streams.worker import Worker
 _LOG = logging.getLogger("betrace")
 _FORGET_EVERY = 10.0  # seconds between two looks for violations past their retention
 _LEAVE = 9.0  # seconds in which a process that is told to stop does so in order
+_GARBAGE = 50_000  # objects between two looks for cycles; spans on their way are many, and make none
 
 
 def run_worker(settings: Settings) -> None:
@@ -69,7 +73,7 @@ def run_worker(settings: Settings) -> None:
                     with watched(worker), exporting(config, clock.now), telling(config, clock.now):
                         await worker.run(stop)
 
-    until_told(work, settings.log.level, redaction)
+    until_told(work, settings.log, redaction)
 
 
 def prepare(config: Config) -> None:
@@ -97,6 +101,7 @@ def run_api(settings: Settings) -> None:
     async def work(stop: asyncio.Event) -> None:
         telling_acts = telling(config, clock.now)
         with following(config, rules) as log, indexing(index, config) as reader, telling_acts:
+            REGISTRY.register(IndexHealth(reader))
             kept = settings.violations
             async with beside(forgetting(index, kept.retention, kept.max_rows)):
                 waiting = lambda: reader.problem or log.problem  # noqa: E731
@@ -104,7 +109,7 @@ def run_api(settings: Settings) -> None:
                 parts = Parts(index, log, waiting, clock.now, access, group, as_of, redaction)
                 await serve(application(parts), listener, stop, tls)
 
-    until_told(work, settings.log.level, redaction)
+    until_told(work, settings.log, redaction)
 
 
 def api_access(settings: Settings) -> Access:
@@ -128,13 +133,15 @@ def api_tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def until_told(
-    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], level: str, redaction: Redaction
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]], log: LogSettings, redaction: Redaction
 ) -> None:
     """Run until SIGINT or SIGTERM; what makes the work impossible is a UserError.
 
     A second signal ends the process at once, and so does time: a worker that is killed loses nothing.
     """
-    log_to_stderr(level, redaction)
+    log_to_stderr(log.level, redaction, log.format)
+    gc.freeze()  # what is loaded now stays
+    gc.set_threshold(_GARBAGE)
 
     async def main() -> None:
         stop = asyncio.Event()

@@ -253,6 +253,7 @@ class LogSettings(Group):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="debug, info, warning or error"
     )
+    format: Literal["text", "json"] = Field("text", description="text, or json: an object a line")
 
 
 def _key(file: Path) -> bytes:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -42,8 +42,19 @@ def _url(value: Any) -> Any:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(seconds)]
-Bytes = Annotated[int, BeforeValidator(_bytes)]
-Address = Annotated[str, BeforeValidator(_address)]
-Url = Annotated[str, BeforeValidator(_url)]
+def _text(pattern: str, example: str) -> WithJsonSchema:
+    """How such a value is written in a file."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+Seconds = Annotated[
+    float, BeforeValidator(seconds), _text(r"^\s*\d+(\.\d+)?\s*(ns|us|ms|s|m|h|d)\s*$", "30s")
+]
+Bytes = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\s*\d+(\.\d+)?\s*([kMG]i?B|KiB|B)?\s*$"}),
+]
+Address = Annotated[str, BeforeValidator(_address), _text(r"^.+:\d{1,5}$", "127.0.0.1:12011")]
+Url = Annotated[str, BeforeValidator(_url), _text(r"^https?://[^/?#\s@]+(/[^?#\s]*)?$", "http://tempo:4317")]
 Port = Annotated[int, Field(ge=1)]

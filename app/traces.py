@@ -10,7 +10,7 @@ from app.errors import UserError
 from app.pile import KEPT, Pile
 from dsl.trace import Trace
 from streams.otlp import WireError
-from streams.split import joined, split
+from streams.split import split
 from streams.trace_files import Problem, TracesPiece, read
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".binpb", ".pb")
@@ -70,8 +70,8 @@ class Traces:
 
     def _take(self, piece: TracesPiece, pile: Pile) -> None:
         parts = split(piece.request.SerializeToString())
-        for trace_id, fragment in parts.fragments.items():
-            pile.add(trace_id, joined(iter(fragment.runs)))
+        for trace_id, data in parts.traces():
+            pile.add(trace_id, data)
         self.spans += parts.received
         for reason, spans in parts.rejected.items():
             self.errors.append(f"{piece.file}:{piece.line}: {len(spans)} spans refused: {reason}")

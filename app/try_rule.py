@@ -17,7 +17,7 @@ from dsl.trace import Trace
 from dsl.verdict import Verdict
 from streams.otlp import WireError, request_of_value
 from streams.redaction import DEFAULT, Redaction
-from streams.split import joined, split
+from streams.split import split
 
 _STEPS = 300_000  # for all traces together: about a second
 _SHOWN = 100  # verdicts of a request with more traces
@@ -133,5 +133,4 @@ def _of_request(given: Any) -> list[Trace]:
     parts = split(request_of_value(given).SerializeToString())
     if parts.rejected:
         raise WireError("malformed", f"spans with wrong ids: {', '.join(parts.rejected)}")
-    found = sorted((trace_id, joined(iter(each.runs))) for trace_id, each in parts.fragments.items())
-    return [Trace.of(data) for _, data in found]
+    return [Trace.of(data) for _, data in sorted(parts.traces())]

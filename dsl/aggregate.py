@@ -17,7 +17,7 @@ from dsl.values import is_number
 
 _TRACE: dict[str, tuple[Callable[[Trace], int], Unit]] = {
     "trace.duration": (lambda trace: trace.end - trace.start, "duration"),
-    "trace.span_count": (lambda trace: len(trace.spans), ""),
+    "trace.span_count": (lambda trace: len(trace), ""),
     "trace.service_count": (lambda trace: len(trace.services), ""),
     "trace.error_count": (lambda trace: sum(s.message.status.code == 2 for s in trace.spans), ""),
     "trace.depth": (lambda trace: trace.depth, ""),

@@ -16,13 +16,15 @@ class Bound:
     op: str
     literal: Any  # a number or a text
     _kinds: tuple[type, ...] = field(init=False)
+    _holds: Callable[[Any, Any], bool] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_kinds", (int, float) if is_number(self.literal) else (str,))
+        object.__setattr__(self, "_holds", ORDER[self.op])
 
     def may_hold(self, spans: Iterable[Span], trace: Trace) -> bool:
         """Whether it may hold for one of the spans, or may fail to compare, which is counted."""
-        read, kinds, holds, literal = self.read, self._kinds, ORDER[self.op], self.literal
+        read, kinds, holds, literal = self.read, self._kinds, self._holds, self.literal
         for span in spans:
             value = read(span, trace)
             if type(value) in kinds:

@@ -43,11 +43,21 @@ class RuleSet:
         return [judge(each, trace, self.max_steps) for each in chosen]
 
     def chosen(self, trace: Trace) -> list[Compiled]:
-        """The rules that may apply: a span that each needs is there."""
+        """The rules that may apply, or are skipped: what each needs and asks first is there."""
         numbers = set(self.always)
-        for name in trace.by_name:
-            numbers.update(self.by_name.get(name, ()))
-        return [self.compiled[number] for number in sorted(numbers)]
+        for name in trace.names.keys() & self.by_name.keys():
+            numbers.update(self.by_name[name])
+        found: list[Compiled] = []
+        for number in sorted(numbers):
+            each = self.compiled[number]
+            guard = each.guard
+            if (
+                guard is None
+                or guard.may_hold(trace, self.max_steps)
+                or (each.rule.on_incomplete == "skip" and not trace.complete)
+            ):
+                found.append(each)
+        return found
 
 
 def compile_rules(rules: Iterable[Rule], *, max_steps: int = 1_000_000) -> RuleSet:

@@ -16,7 +16,7 @@ class Guard:
 
     def may_hold(self, trace: Trace, max_steps: int) -> bool:
         """False if it surely does not, in so many steps at most, and nothing fails to compare."""
-        spans = trace.by_name.get(self.name, ())
+        spans = trace.named(self.name)
         return len(spans) > max_steps or self.bound.may_hold(spans, trace)
 
 

@@ -70,9 +70,6 @@ def judge(compiled: Compiled, trace: Trace, max_steps: int, deadline: Deadline |
     rule = compiled.rule
     if rule.on_incomplete == "skip" and not trace.complete:
         return Verdict(rule, "skipped", trace.complete)
-    guard = compiled.guard
-    if guard is not None and not guard.may_hold(trace, max_steps):
-        return compiled.quiet(trace.complete)
     judging = _Judging(compiled, Run(trace, max_steps, deadline))
     try:
         return judging.verdict()
@@ -197,7 +194,7 @@ class _Judging:
         if placeholder == "trace.duration":
             return Shown("", trace.end - trace.start, "duration")
         if placeholder == "trace.span_count":
-            return f"{len(trace.spans)}"
+            return f"{len(trace)}"
         first, _, rest = placeholder.partition(".")
         known = field_of(rest)
         assert known is not None, rest

@@ -4,7 +4,7 @@ The wire format of `map<string, AnyValue>` is that of `repeated KeyValue`. Of a 
 OTLP forbids, the last value counts.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -17,7 +17,7 @@ _ENTRY = "AttributesEntry"
 _VALUE = ".opentelemetry.proto.common.v1.AnyValue"
 
 
-def _traces_data() -> Any:
+def _pool() -> DescriptorPool:
     pool = DescriptorPool()
     for module in (common_pb2, resource_pb2, trace_pb2):
         file = FileDescriptorProto()
@@ -25,7 +25,7 @@ def _traces_data() -> Any:
         for message in file.message_type:
             _with_maps(message, f".{file.package}.{message.name}")
         pool.Add(file)
-    return GetMessageClass(pool.FindMessageTypeByName("opentelemetry.proto.trace.v1.TracesData"))
+    return pool
 
 
 def _with_maps(message: DescriptorProto, name: str) -> None:
@@ -48,4 +48,13 @@ def _add_entry(message: DescriptorProto) -> None:
     )
 
 
-TracesData: Any = _traces_data()
+_POOL: Final = _pool()
+
+
+def _kind(name: str) -> Any:
+    return GetMessageClass(_POOL.FindMessageTypeByName(f"opentelemetry.proto.trace.v1.{name}"))
+
+
+TracesData: Any = _kind("TracesData")
+ResourceSpans: Any = _kind("ResourceSpans")
+ScopeSpans: Any = _kind("ScopeSpans")

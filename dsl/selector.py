@@ -236,7 +236,7 @@ def _bare(node: n.Node, scope: Scope) -> bool:
 
 def _of_name(name: str, scope: Scope) -> Selector:
     scope.names.setdefault(name)
-    return Selector(lambda run, env: run.trace.by_name.get(name, ()), name=name)
+    return Selector(lambda run, env: run.trace.named(name), name=name)
 
 
 def _named(node: n.Name, scope: Scope) -> Selector:

@@ -1,16 +1,28 @@
 """A trace as it is judged: distinct spans over parsed OTLP messages, read only as far as rules ask."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from dsl.messages import TracesData
+from dsl.messages import ScopeSpans, TracesData
 
 _NO_PARENT = bytes(8)
+_NONE = frozenset((b"", _NO_PARENT))
 _ORDER = attrgetter("start", "span_id")
+
+
+class Origin(NamedTuple):
+    """What the spans of one scope have in common, messages of `dsl.messages`."""
+
+    resource: Any
+    scope: Any
+
+
+Found = tuple[Any, Origin]
+"""A span as it was found: its message and where it comes from."""
 
 
 class Span:
@@ -34,8 +46,9 @@ class Span:
         parent = message.parent_span_id
         self.parent_id = b"" if parent == _NO_PARENT else parent
         self.name = message.name
-        self.start = message.start_time_unix_nano
-        self.end = max(self.start, message.end_time_unix_nano)
+        self.start = start = message.start_time_unix_nano
+        end = message.end_time_unix_nano
+        self.end = end if end > start else start
 
     @property
     def duration(self) -> int:
@@ -50,53 +63,83 @@ class Span:
 
     def attribute(self, key: str) -> Any:
         """The span attribute of that key, else the resource's, else None."""
-        value = self.message.attributes.get(key)
-        found = None if value is None else plain(value)
+        found = find(self.message.attributes, key)
         return find(self.resource.attributes, key) if found is None else found
 
 
 class Trace:
-    """All distinct spans of one trace, in order of start time and span id."""
+    """All distinct spans of one trace; a `Span` is made when it is asked for: it costs as much as parsing."""
 
-    def __init__(self, spans: list[Span], duplicates: int, cut: bool) -> None:
-        self.spans = tuple(sorted(spans, key=_ORDER))
-        self.duplicates = duplicates
+    def __init__(self, found: list[Found], cut: bool) -> None:
+        """Of copies of a span the one with the later end counts."""
+        ids = [message.span_id for message, _ in found]
+        self.duplicates = len(ids) - len(set(ids))
+        if self.duplicates:
+            found = _distinct(found)
+            ids = [message.span_id for message, _ in found]
+        self._found = found
+        self._ids = ids
+        self._made: dict[int, Span] = {}
+        self._named: dict[str, list[Span]] = {}
         self._cut = cut
 
     @classmethod
     def of(cls, data: bytes, *, cut: bool = False) -> "Trace":
-        """The trace of a serialised TracesData; DecodeError. Of copies of a span the later end counts."""
-        spans: dict[bytes, Span] = {}
-        duplicates = 0
+        """The trace of a serialised TracesData; DecodeError."""
+        found: list[Found] = []
         for group in TracesData.FromString(data).resource_spans:
-            resource = group.resource
             for scope_spans in group.scope_spans:
-                scope = scope_spans.scope
-                for message in scope_spans.spans:
-                    span = Span(message, resource, scope)
-                    known = spans.setdefault(span.span_id, span)
-                    if known is not span:
-                        duplicates += 1
-                        spans[span.span_id] = max(known, span, key=_weight)
-        return cls(list(spans.values()), duplicates, cut)
+                origin = Origin(group.resource, scope_spans.scope)
+                found += [(message, origin) for message in scope_spans.spans]
+        return cls(found, cut)
+
+    @classmethod
+    def of_spans(cls, data: bytes, origins: Iterable[Origin], *, cut: bool = False) -> "Trace":
+        """The trace of serialised `spans` fields of a ScopeSpans, given the origin of each."""
+        return cls(list(zip(ScopeSpans.FromString(data).spans, origins, strict=True)), cut)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @cached_property
+    def names(self) -> dict[str, list[int]]:
+        """Span names, each with the numbers of the spans that have it."""
+        names: dict[str, list[int]] = {}
+        for number, (message, _) in enumerate(self._found):
+            names.setdefault(message.name, []).append(number)
+        return names
+
+    def named(self, name: str) -> Sequence[Span]:
+        """The spans of that name, in order of start time and span id."""
+        spans = self._named.get(name)
+        if spans is None:
+            spans = [self._span(number) for number in self.names.get(name, ())]
+            if len(spans) > 1:
+                spans.sort(key=_ORDER)
+            self._named[name] = spans
+        return spans
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """All, in order of start time and span id."""
+        return tuple(sorted(map(self._span, range(len(self))), key=_ORDER))
+
+    def _span(self, number: int) -> Span:
+        span = self._made.get(number)
+        if span is None:
+            message, origin = self._found[number]
+            span = self._made[number] = Span(message, *origin)
+        return span
 
     @property
     def trace_id(self) -> bytes:
         """16 bytes; empty for a trace without spans."""
-        return self.spans[0].message.trace_id if self.spans else b""
+        return bytes(self._found[0][0].trace_id) if self._found else b""
 
     @cached_property
     def by_id(self) -> dict[bytes, Span]:
         """Spans by span id."""
         return {span.span_id: span for span in self.spans}
-
-    @cached_property
-    def by_name(self) -> dict[str, list[Span]]:
-        """Spans by name, each list in order."""
-        names: dict[str, list[Span]] = {}
-        for span in self.spans:
-            names.setdefault(span.name, []).append(span)
-        return names
 
     @cached_property
     def children(self) -> dict[bytes, list[Span]]:
@@ -116,12 +159,9 @@ class Trace:
     @cached_property
     def complete(self) -> bool:
         """Exactly one root, every parent present, and not cut short by a limit."""
-        by_id = self.by_id
-        return (
-            not self._cut
-            and self.root is not None
-            and all(not span.parent_id or span.parent_id in by_id for span in self.spans)
-        )
+        parents = [message.parent_span_id for message, _ in self._found]
+        roots = sum(map(parents.count, _NONE))
+        return not self._cut and roots == 1 and set(parents).difference(self._ids, _NONE) == set()
 
     @cached_property
     def start(self) -> int:
@@ -201,12 +241,14 @@ def by_parent(spans: Iterable[Span]) -> dict[bytes, list[Span]]:
 
 def find(attributes: Mapping[str, AnyValue], key: str) -> Any:
     """The value of the attribute of that key; None if there is none or it has no value."""
-    value = attributes.get(key)
-    return None if value is None else plain(value)
+    return plain(attributes[key]) if key in attributes else None
 
 
 def plain(value: AnyValue) -> Any:
     """An OTLP value as a Python one: str, bool, int, float, bytes, list or dict; None if it is empty."""
+    found = value.string_value or value.int_value or value.double_value
+    if found:  # the one that is set: to ask which it is takes longer
+        return found
     kind = value.WhichOneof("value")
     if kind is None:
         return None
@@ -217,5 +259,15 @@ def plain(value: AnyValue) -> Any:
     return getattr(value, kind)
 
 
-def _weight(span: Span) -> tuple[int, bytes]:
-    return span.message.end_time_unix_nano, span.message.SerializeToString(deterministic=True)
+def _distinct(found: Iterable[Found]) -> list[Found]:
+    spans: dict[bytes, Found] = {}
+    for each in found:
+        known = spans.setdefault(each[0].span_id, each)
+        if known is not each:
+            spans[each[0].span_id] = max(known, each, key=_weight)
+    return list(spans.values())
+
+
+def _weight(found: Found) -> tuple[int, bytes]:
+    message, _ = found
+    return message.end_time_unix_nano, message.SerializeToString(deterministic=True)

@@ -46,16 +46,23 @@ def wanted(config: Config) -> list[Wanted]:
         "segment.bytes": str(64 * 2**20),
         "min.cleanable.dirty.ratio": "0.1",
     }
+    packed = append | {"compression.type": "zstd"}
     expiring = {"cleanup.policy": "compact,delete", "retention.ms": retention}
     return [
         Wanted(names.spans, partitions, append | large | {"retention.ms": str(7 * _DAY)}),
         Wanted(names.changelog, partitions, append | large | changelog),
-        Wanted(names.rules, 1, append | {"retention.ms": "-1", "retention.bytes": "-1"}),
-        Wanted(names.violations, partitions, append | expiring),
-        Wanted(names.activity, partitions, append | expiring),
-        Wanted(names.evidence, partitions, append | {"retention.ms": str(7 * _DAY)}),
-        Wanted(names.dead_letter, partitions, append | {"max.message.bytes": str(LARGEST)}),
+        Wanted(names.rules, 1, packed | {"retention.ms": "-1", "retention.bytes": "-1"}),
+        Wanted(names.violations, partitions, packed | expiring),
+        Wanted(names.activity, partitions, packed | expiring),
+        Wanted(names.evidence, partitions, packed | {"retention.ms": str(7 * _DAY)}),
+        Wanted(names.dead_letter, partitions, packed | {"max.message.bytes": str(LARGEST)}),
     ]
+
+
+def _inputs(config: Config) -> list[Wanted]:
+    """Input topics as BeTrace would have them; messages of a Collector fit."""
+    settings = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(2 * 2**20)}
+    return [Wanted(topic.name, config.kafka.partitions, settings) for topic in config.kafka.input_topics]
 
 
 def partition_counts(kafka: Kafka) -> dict[str, int]:
@@ -89,11 +96,15 @@ def check_login(kafka: Kafka) -> None:
             raise reason.problem() from None
 
 
-def create(config: Config) -> list[str]:
-    """Create what is missing and return its names; TopicError when an existing one is unlike the settings."""
+def create(config: Config, inputs: bool = False) -> list[str]:
+    """Create what is missing and return its names; TopicError when an existing one is unlike the settings.
+
+    Input topics are the user's: they are made only where that is asked for.
+    """
     existing = partition_counts(config.kafka)
     _refuse(_unlike(config, existing))
-    missing = [topic for topic in wanted(config) if topic.name not in existing]
+    asked = [*wanted(config), *(_inputs(config) if inputs else [])]
+    missing = [topic for topic in asked if topic.name not in existing]
     new = [
         NewTopic(topic.name, topic.partitions, config.kafka.replication_factor, config=topic.settings)
         for topic in missing

@@ -2,35 +2,39 @@
 
 A record opens with a version byte and a kind byte. A block, little-endian:
 
-    version, "B", u32 size of the index, index, prefixes, spans
+    version, "B", u32 size of the index, index, u32 bytes of all spans, zstd of spans, prefixes
 
     index    sections, one for each input record that gave spans to this partition
     section  u8 length + topic, u32 partition, u64 offset, u16 part, u64 time (ms), u32 traces, its entries
-    entry    16 trace id, u32 spans, u32 runs, u32 where its spans start, u32 their bytes,
-             spans x (8 span id, 8 parent id or zero), runs x (u32 prefix, u32 bytes)
-    prefixes u32 count, then count x (u32 + resource fields, u32 + scope fields)
+    entry    16 trace id, u32 spans, u32 where they start among all spans, u32 their bytes,
+             spans x (8 span id, 8 parent id or zero), spans x u32 prefix
+    prefixes each u32 + resource fields, u32 + scope fields
 
 A tick is the version byte, "T", and JSON.
 """
 
 import json
 import struct
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
+from dsl.messages import ResourceSpans, ScopeSpans
+from dsl.trace import Origin, Trace
+from streams.packed import pack, unpack
 from streams.split import Fragment, Prefix
 
-VERSION = 2
+VERSION = 3
 BLOCK = ord("B")
 TICK = ord("T")
 
 _HEAD = struct.Struct("<BBI")
 _SECTION = struct.Struct("<IQHQI")
-_ENTRY = struct.Struct("<16sIIII")
-_RUN = struct.Struct("<II")
-_COUNT = struct.Struct("<I")
+_ENTRY = struct.Struct("<16sIII")
 _SIZE = struct.Struct("<I")
+_NUMBER = "I" if array("I").itemsize == 4 else "L"
 
 
 class UnknownRecord(ValueError):
@@ -75,49 +79,48 @@ class Builder:
 
     def __init__(self) -> None:
         self.spans = 0
-        self.size = _HEAD.size + _COUNT.size
+        self.size = _HEAD.size + _SIZE.size  # of the block before compression
         self._index: list[bytes] = []
         self._entries: list[bytes] = []
         self._section: tuple[Source, Position, int] | None = None
         self._traces = 0
         self._prefixes: dict[Prefix, int] = {}
+        self._numbers = _Numbers((), {})
         self._payload: list[bytes] = []
         self._payload_size = 0
 
-    def section(self, source: Source, position: Position, time: int) -> None:
-        """What is added from here on came from that input record."""
+    def section(self, source: Source, position: Position, time: int, prefixes: Sequence[Prefix]) -> None:
+        """What is added from here on came from that input record, whose spans have these prefixes."""
         self._close_section()
         self._section = (source, position, time)
+        self._numbers = _Numbers(prefixes, self._prefixes)
 
     def add(self, trace_id: bytes, fragment: Fragment) -> None:
         """Add the spans of one trace."""
-        runs: list[bytes] = []
-        start = self._payload_size
-        for prefix, spans in fragment.runs:
-            number = self._prefixes.get(prefix)
-            if number is None:
-                number = self._prefixes[prefix] = len(self._prefixes)
-                self.size += 8 + len(prefix.resource) + len(prefix.scope)
-            runs.append(_RUN.pack(number, len(spans)))
-            self._payload.append(spans)
-            self._payload_size += len(spans)
-        size = self._payload_size - start
-        count = len(fragment.ids)
-        entry = _ENTRY.pack(trace_id, count, len(runs), start, size)
-        self._entries += (entry, *fragment.ids, *runs)
+        spans = b"".join(fragment.spans)
+        start, size, count = self._payload_size, len(spans), len(fragment.ids)
+        self._payload.append(spans)
+        self._payload_size += size
+        known = len(self._prefixes)
+        numbers = array(_NUMBER, map(self._numbers.__getitem__, fragment.prefixes))
+        for prefix in islice(reversed(self._prefixes), len(self._prefixes) - known):
+            self.size += 8 + len(prefix.resource) + len(prefix.scope)
+        self._entries += (_ENTRY.pack(trace_id, count, start, size), *fragment.ids, numbers.tobytes())
         self._traces += 1
         self.spans += count
-        self.size += _ENTRY.size + 16 * count + _RUN.size * len(runs) + size
+        self.size += _ENTRY.size + 20 * count + size
 
     def encode(self) -> bytes:
         """The record's value."""
         self._close_section()
         index = b"".join(self._index)
-        prefixes = [_COUNT.pack(len(self._prefixes))]
+        prefixes: list[bytes] = []
         for prefix in self._prefixes:
             prefixes += (_SIZE.pack(len(prefix.resource)), prefix.resource)
             prefixes += (_SIZE.pack(len(prefix.scope)), prefix.scope)
-        return b"".join((_HEAD.pack(VERSION, BLOCK, len(index)), index, *prefixes, *self._payload))
+        packed = pack(b"".join((*self._payload, *prefixes)))
+        head = _HEAD.pack(VERSION, BLOCK, len(index))
+        return b"".join((head, index, _SIZE.pack(self._payload_size), packed))
 
     def _close_section(self) -> None:
         if self._section is None or not self._entries:
@@ -130,60 +133,87 @@ class Builder:
         self._entries, self._traces = [], 0
 
 
+class _Numbers(dict[int, int]):
+    """Numbers of a record's prefixes in the block, by those in the record; given when first asked for."""
+
+    def __init__(self, prefixes: Sequence[Prefix], known: dict[Prefix, int]) -> None:
+        super().__init__()
+        self._prefixes = prefixes
+        self._known = known
+
+    def __missing__(self, number: int) -> int:
+        found = self[number] = self._known.setdefault(self._prefixes[number], len(self._known))
+        return found
+
+
 class Block:
     """A block as read: sections in order, and the spans of any entry."""
 
-    __slots__ = ("_payload", "_prefixes", "data")
+    __slots__ = ("_index_end", "_origins", "_spans", "data")
 
     def __init__(self, data: bytes) -> None:
         check(data, BLOCK)
         self.data = data
-        self._prefixes: list[Prefix] | None = None
-        self._payload = 0
+        self._index_end = _HEAD.size + _HEAD.unpack_from(data)[2]
+        self._spans = b""  # of all entries, and the prefixes behind them
+        self._origins: list[Origin] = []
 
     def sections(self) -> Iterator[Section]:
         """The sections, in the order in which their input records were read."""
         data = self.data
         at = _HEAD.size
-        end = at + _HEAD.unpack_from(data)[2]
-        while at < end:
+        while at < self._index_end:
             size = data[at]
             topic = data[at + 1 : at + 1 + size].decode()
             partition, offset, part, time, traces = _SECTION.unpack_from(data, at + 1 + size)
             at += 1 + size + _SECTION.size
             entries: list[Entry] = []
             for _ in range(traces):
-                trace_id, spans, runs, _start, length = _ENTRY.unpack_from(data, at)
+                trace_id, spans, _start, length = _ENTRY.unpack_from(data, at)
                 ids = at + _ENTRY.size
                 stop = ids + 16 * spans
                 entries.append(Entry(trace_id, at, spans, length, data[ids:stop]))
-                at = stop + _RUN.size * runs
+                at = stop + 4 * spans
             yield Section(Source(topic, partition), Position(offset, part), time, entries)
 
-    def runs(self, at: int) -> Iterator[tuple[Prefix, bytes]]:
-        """The spans of the entry at `at`, with their prefixes."""
-        if self._prefixes is None:
-            self._prefixes = self._read_prefixes()
-        data = self.data
-        _, spans, runs, start, _ = _ENTRY.unpack_from(data, at)
-        at += _ENTRY.size + 16 * spans
-        start += self._payload
-        for number, length in _RUN.iter_unpack(data[at : at + _RUN.size * runs]):
-            yield self._prefixes[number], data[start : start + length]
-            start += length
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, about."""
+        return len(self.data) + len(self._spans)
 
-    def _read_prefixes(self) -> list[Prefix]:
-        data = self.data
-        at = _HEAD.size + _HEAD.unpack_from(data)[2]
-        (count,) = _COUNT.unpack_from(data, at)
-        at += _COUNT.size
+    def spans(self, at: int) -> tuple[bytes, list[Origin]]:
+        """The spans of the entry at `at` as `spans` fields of a ScopeSpans, and the origin of each."""
+        if not self._spans:
+            self.open()
+        _, count, start, size = _ENTRY.unpack_from(self.data, at)
+        at += _ENTRY.size + 16 * count
+        numbers = array(_NUMBER, self.data[at : at + 4 * count])
+        return self._spans[start : start + size], [self._origins[number] for number in numbers]
+
+    def open(self) -> None:
+        """Unpack the spans, as is done when the first of them are asked for."""
+        (at,) = _SIZE.unpack_from(self.data, self._index_end)
+        spans = self._spans = unpack(self.data[self._index_end + _SIZE.size :])
         fields: list[bytes] = []
-        for _ in range(2 * count):
-            (size,) = _SIZE.unpack_from(data, at)
+        while at < len(spans):
+            (size,) = _SIZE.unpack_from(spans, at)
             at += _SIZE.size + size
-            fields.append(data[at - size : at])
-        self._payload = at
-        return [Prefix(*pair) for pair in zip(fields[::2], fields[1::2], strict=True)]
+            fields.append(spans[at - size : at])
+        self._origins = [
+            Origin(ResourceSpans.FromString(resource).resource, ScopeSpans.FromString(scope).scope)
+            for resource, scope in zip(fields[::2], fields[1::2], strict=True)
+        ]
+
+
+def trace_of(places: Iterable[tuple[Block, int]], *, cut: bool = False) -> Trace:
+    """The trace whose spans are the entries at those places of blocks."""
+    spans: list[bytes] = []
+    origins: list[Origin] = []
+    for block, at in places:
+        data, found = block.spans(at)
+        spans.append(data)
+        origins += found
+    return Trace.of_spans(b"".join(spans), origins, cut=cut)
 
 
 @dataclass(frozen=True, slots=True)

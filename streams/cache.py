@@ -25,9 +25,10 @@ class BlockCache:
             if value is None:
                 raise LookupError(f"the block at offset {offset} is gone though a trace in flight needs it")
             block = self._blocks[key] = Block(KeptBlock.decode(value).data)
-            self._size += len(block.data)
+            block.open()
+            self._size += block.size
             while self._size > _BYTES and len(self._blocks) > 1:
-                self._size -= len(self._blocks.popitem(last=False)[1].data)
+                self._size -= self._blocks.popitem(last=False)[1].size
         else:
             self._blocks.move_to_end(key)
         return block

@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dsl.trace import Trace
 from streams.activity import Activity, day_of
 from streams.group import Due
-from streams.judge import Judge, JudgedBytes, Rules
+from streams.judge import Judge, Outcome, Rules
 from streams.revise import opened, revised
 from streams.state import Finding, Judged, JudgedTrace
 from streams.upheld import Upheld, again
@@ -37,10 +38,10 @@ class Draft:
     def __post_init__(self) -> None:
         self._activity = Activity(self.rules.offset, day_of(self.clock))
 
-    def add(self, due: Due, data: bytes, judge: Judge, earlier: Earlier | None) -> None:
-        """Judge a trace, given as a serialised TracesData; `earlier` if it was judged before."""
+    def add(self, due: Due, trace: Trace, judge: Judge, earlier: Earlier | None) -> None:
+        """Judge a trace; `earlier` if it was judged before."""
         activity = Activity() if earlier else self._activity  # a trace counts once
-        result = judge.judge(data, due.reason, self.rules.rules, activity)
+        result = judge.judge(trace, due.reason, self.rules.rules, activity)
         if earlier is None:
             findings = [opened(found) for found in result.violations]
             self._hold(result.upheld)
@@ -64,7 +65,7 @@ class Draft:
         self.size += 250 * len(found)
 
     def _put(
-        self, due: Due, result: JudgedBytes, findings: list[Finding], first: int, spans: int, duplicates: int
+        self, due: Due, result: Outcome, findings: list[Finding], first: int, spans: int, duplicates: int
     ) -> None:
         """Take in a judged trace, of which so many spans and duplicates were counted before."""
         at = due.trace.at

@@ -2,6 +2,7 @@
 
 import heapq
 import struct
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,6 +15,7 @@ from streams.split import NO_PARENT
 Reason = Literal["root", "timeout", "span_limit", "size_limit", "memory", "late"]
 
 _AT = struct.Struct("<QI")
+_NONE = 0  # `NO_PARENT` as a number
 _TRACE_OVERHEAD = (
     600  # bytes of Python objects a trace in flight costs beside its ids, measured with tracemalloc
 )
@@ -57,10 +59,14 @@ class InFlight:
 
     def closed(self) -> bool:
         """Exactly one root, and no parent missing."""
-        words = [self.ids[i : i + 8] for i in range(0, len(self.ids), 8)]
+        words = array("Q", self.ids)
         spans, parents = words[::2], words[1::2]
-        roots = {span for span, parent in zip(spans, parents, strict=True) if parent == NO_PARENT}
-        return len(roots) == 1 and set(parents) - {NO_PARENT} <= set(spans)
+        known = set(spans)
+        known.add(_NONE)
+        if not known.issuperset(parents):
+            return False
+        roots = {span for span, parent in zip(spans, parents, strict=True) if parent == _NONE}
+        return len(roots) == 1
 
 
 @dataclass(slots=True)
@@ -147,7 +153,7 @@ class Group:
         if trace.before is not None:
             pass  # it is judged when its late spans have had their grace
         elif trace.root_at is None:
-            if NO_PARENT in _parents(entry.ids):
+            if NO_PARENT in entry.ids and _NONE in array("Q", entry.ids)[1::2]:
                 trace.root_at = time
                 self._wake(entry.trace_id, time + ms(self.windows.root_grace))
         elif time >= trace.root_at + ms(self.windows.root_grace):
@@ -198,7 +204,3 @@ class Group:
 def fragments(packed: bytes) -> Iterator[FragmentAt]:
     """Unpack `InFlight.at`."""
     return (FragmentAt(*pair) for pair in _AT.iter_unpack(packed))
-
-
-def _parents(ids: bytes) -> set[bytes]:
-    return {ids[i : i + 8] for i in range(8, len(ids), 16)}

@@ -4,15 +4,23 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from dsl.trace import Span, Trace
+from dsl.trace import Span
 from streams.admin import TopicError, partition_counts
-from streams.block import Block, Source
+from streams.block import Block, Source, trace_of
 from streams.config import Config, ms
 from streams.fence import Fence, epoch_of
 from streams.group import FragmentAt, fragments
 from streams.ranges import Ranges, headers_of
-from streams.split import joined
-from streams.state import TICK_KEY, Finding, Judged, JudgedTrace, KeptBlock, PartitionState, offset_of
+from streams.state import (
+    TICK_KEY,
+    Finding,
+    Judged,
+    JudgedTrace,
+    KeptBlock,
+    PartitionState,
+    offset_of,
+    tells_of,
+)
 from streams.topics import Topics
 
 
@@ -67,7 +75,7 @@ class _Values:
         elif key[:1] in (b"B", b"J"):
             values = self.blocks if key[:1] == b"B" else self.judged
             values.pop(key, None)
-            if value is not None and self.trace_id in value:
+            if value is not None and tells_of(key, value, self.trace_id):
                 values[key] = value
 
 
@@ -113,7 +121,7 @@ def _parts(offset: int, kept: KeptBlock, trace_id: bytes) -> Iterator[Part]:
         for entry in section.entries:
             if entry.trace_id == trace_id and number not in kept.repeats:
                 at = FragmentAt(offset, entry.at)
-                spans = Trace.of(joined(block.runs(entry.at))).spans
+                spans = trace_of([(block, entry.at)]).spans
                 came = max(section.time, kept.clock)
                 yield Part(at, section.source, section.position.offset, came, "in-flight", spans)
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -174,16 +175,16 @@ class Ingest:
 
         How a record is cut into parts depends on the record alone, so that a part ingested again is the same.
         """
-        shares: dict[int, list[tuple[bytes, Fragment]]] = {}
-        for trace_id, fragments in pieces(parts, self._limits.block_bytes):
-            share = shares.setdefault(zlib.crc32(trace_id) % self._partitions, [])
-            share += [(trace_id, fragment) for fragment in fragments]
+        common = parts.common
+        shares: defaultdict[int, list[tuple[bytes, Fragment]]] = defaultdict(list)
+        for piece in pieces(parts, self._limits.block_bytes):
+            shares[zlib.crc32(piece[0]) % self._partitions].append(piece)
         for partition, share in shares.items():
-            for number, part in enumerate(_parts(share, self._limits.block_bytes - parts.common)):
-                builder = self._builder(partition, parts.common + sum(piece.size for _, piece in part))
-                builder.section(record.source, Position(record.offset, number), time)
-                for trace_id, piece in part:
-                    builder.add(trace_id, piece)
+            for number, (part, size) in enumerate(_parts(share, self._limits.block_bytes - common)):
+                builder = self._builder(partition, common + size)
+                builder.section(record.source, Position(record.offset, number), time, parts.prefixes)
+                for trace_id, fragment in part:
+                    builder.add(trace_id, fragment)
 
     def _builder(self, partition: int, size: int) -> Builder:
         """The partition's open block, or a new one if that much may not fit."""
@@ -198,13 +199,14 @@ class Ingest:
             self._gathered.letters.append(of_spans(record, reason, joined(iter(spans)), len(spans)))
 
 
-def _parts(share: list[tuple[bytes, Fragment]], limit: int) -> list[list[tuple[bytes, Fragment]]]:
-    parts: list[list[tuple[bytes, Fragment]]] = [[]]
-    size = 0
-    for trace_id, piece in share:
-        if parts[-1] and size + piece.size > limit:
-            parts.append([])
-            size = 0
-        parts[-1].append((trace_id, piece))
-        size += piece.size
-    return [part for part in parts if part]
+def _parts(
+    share: list[tuple[bytes, Fragment]], limit: int
+) -> Iterator[tuple[list[tuple[bytes, Fragment]], int]]:
+    """The share in parts of at most that size, each with its size."""
+    start = size = 0
+    for number, (_, fragment) in enumerate(share):
+        if size and size + fragment.size > limit:
+            yield share[start:number], size
+            start, size = number, 0
+        size += fragment.size
+    yield share[start:], size

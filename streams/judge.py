@@ -1,9 +1,9 @@
-"""Evaluates the traces that are done: their bytes and the rules give verdicts, and those violations."""
+"""Evaluates the traces that are done: the rules give verdicts, and those violations."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dsl.compile import RuleSet
 from dsl.judge import judge
@@ -18,7 +18,9 @@ from streams.upheld import Sampling, Upheld, upheld
 from streams.violation import Found, records
 from streams.vocabulary import Vocabulary
 
-_LIMITS: frozenset[Reason] = frozenset({"span_limit", "size_limit", "memory"})
+LIMITS: Final[frozenset[Reason]] = frozenset({"span_limit", "size_limit", "memory"})
+"""Reasons why a trace is judged before it may be whole."""
+
 _TOO_LONG = 10.0  # seconds of CPU time that a rule may take on a trace, whatever its steps
 _SAMPLED = 16  # traces, of which one is timed
 
@@ -30,7 +32,7 @@ class Rules(NamedTuple):
     offset: int
 
 
-class JudgedBytes(NamedTuple):
+class Outcome(NamedTuple):
     """What one trace came to."""
 
     spans: int
@@ -42,7 +44,7 @@ class JudgedBytes(NamedTuple):
 
 @dataclass(slots=True)
 class Judge:
-    """The production evaluator over serialised traces. `now` gives Unix ns, `timer` seconds of any origin.
+    """The production evaluator. `now` gives Unix ns, `timer` seconds of any origin.
 
     `in_force_at` gives the versions that were judged by when the rules log had been read up to an offset.
     """
@@ -59,10 +61,9 @@ class Judge:
     progress: int = 0  # moves on while it judges
     _turn: int = 0
 
-    def judge(self, traces_data: bytes, reason: Reason, rules: RuleSet, activity: Activity) -> JudgedBytes:
-        """Judge one trace, a serialised TracesData with all its spans, and add it to the activity."""
-        cut = reason in _LIMITS
-        trace = Trace.of(traces_data, cut=cut)
+    def judge(self, trace: Trace, reason: Reason, rules: RuleSet, activity: Activity) -> Outcome:
+        """Judge one trace with all its spans, and add it to the activity."""
+        cut = reason in LIMITS
         now = self.now()
         violations: list[Found] = []
         held: list[Upheld] = []
@@ -81,8 +82,8 @@ class Judge:
                 held.append(upheld(trace, verdict, now, self.redaction))
             if verdict.truncated or verdict.outcome == "error":
                 undecided.add(rule.id)
-        return JudgedBytes(
-            len(trace.spans),
+        return Outcome(
+            len(trace),
             trace.duplicates,
             violations,
             lambda rule_id: not cut and rule_id in rules.ids and rule_id not in undecided,

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dsl.trace import Trace
 from streams import metrics
-from streams.block import Block, Entry, Tick
+from streams.block import Block, Entry, Section, Tick, trace_of
 from streams.cache import BlockCache
 from streams.clock import Clock
 from streams.config import ms
 from streams.crash import CrashPoints
 from streams.draft import Draft, Earlier
 from streams.group import Due, Group, fragments
-from streams.judge import Judge
+from streams.judge import LIMITS, Judge
 from streams.ledger import Ledger
 from streams.retention import Retention
-from streams.split import joined
 from streams.state import (
     INDEXED_KEY,
     TICK_KEY,
@@ -135,19 +135,19 @@ class Partition:
     # Blocks
 
     def _take(self, offset: int, data: bytes) -> KeptBlock:
-        block = Block(data)
+        sections = list(Block(data).sections())
         repeats = frozenset(
             number
-            for number, section in enumerate(block.sections())
+            for number, section in enumerate(sections)
             if not self.state.is_new(section.source, section.position)
         )
         kept = KeptBlock(self.state.clock.now, repeats, data)
-        self._apply(offset, kept, counting=True)
+        self._apply(offset, kept, sections, counting=True)
         return kept
 
-    def _apply(self, offset: int, kept: KeptBlock, *, counting: bool) -> None:
+    def _apply(self, offset: int, kept: KeptBlock, sections: list[Section], *, counting: bool) -> None:
         last = kept.clock
-        for number, section in enumerate(Block(kept.data).sections()):
+        for number, section in enumerate(sections):
             time = max(section.time, kept.clock)
             last = max(last, time)
             if number in kept.repeats:
@@ -224,7 +224,7 @@ class Partition:
         chunk = sum(1 for _ in self.store.scan(judged_key(offset, 0), judged_key(offset + 1, 0)))
         draft = Draft(self.state.clock.now, rules)
         for number, due in enumerate(list(self.group.due(self.state.clock.now))):
-            draft.add(due, self._bytes_of(due), self.judge, self._earlier(due))
+            draft.add(due, self._trace(due), self.judge, self._earlier(due))
             if draft.size > _CHUNK_BYTES:
                 await self._write_judged(judged_key(offset, chunk), draft, leaving)
                 draft, chunk = Draft(self.state.clock.now, rules), chunk + 1
@@ -272,9 +272,9 @@ class Partition:
         judged, trace, findings = found
         return Earlier(trace, findings, judged.upheld_on(due.trace_id))
 
-    def _bytes_of(self, due: Due) -> bytes:
-        places = fragments(due.trace.at)
-        return joined(run for at in places for run in self._block(at.block).runs(at.entry))
+    def _trace(self, due: Due) -> Trace:
+        places = ((self._block(block), entry) for block, entry in fragments(due.trace.at))
+        return trace_of(places, cut=due.reason in LIMITS)
 
     def _block(self, offset: int) -> Block:
         return self.cache.block(self.store, self.ledger.number, offset)
@@ -290,23 +290,21 @@ class Partition:
         for number, (key, value) in enumerate(self.store.scan(block_key(0), block_key(self.applied + 1))):
             kept, offset = KeptBlock.decode(value), offset_of(key)
             after = offset > self.state.tick
+            sections = list(Block(kept.data).sections())
             if after:
-                self._restore_positions(kept)
-            if after or not self._is_past(kept):
-                self._apply(offset, kept, counting=after)
+                for section in sections:
+                    self.state.is_new(section.source, section.position)
+            if after or not self._is_past(kept, sections):
+                self._apply(offset, kept, sections, counting=after)
             else:
                 self.kept.block(key, kept.clock, kept.clock, len(value))
             if number % 10 == 0:
                 await asyncio.sleep(0)
 
-    def _is_past(self, kept: KeptBlock) -> bool:
+    def _is_past(self, kept: KeptBlock, sections: list[Section]) -> bool:
         """Whether a block's traces are all judged and may be forgotten: its deletion was lost in a crash."""
-        last = max([kept.clock, *(section.time for section in Block(kept.data).sections())])
+        last = max([kept.clock, *(section.time for section in sections)])
         return self.kept.remembered(last) + ms(self.group.windows.max_wait) < self.state.clock.now
-
-    def _restore_positions(self, kept: KeptBlock) -> None:
-        for section in Block(kept.data).sections():
-            self.state.is_new(section.source, section.position)
 
     async def _restore_judged(self) -> None:
         """Index the judged traces that this machine has not indexed: another one judged them."""

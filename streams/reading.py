@@ -33,17 +33,19 @@ def read(encoding: Encoding, value: bytes, *, signatures: bool = False) -> Split
     return parts
 
 
-def pieces(parts: Split, block_bytes: int) -> Iterator[tuple[bytes, list[Fragment]]]:
+def pieces(parts: Split, block_bytes: int) -> Iterator[tuple[bytes, Fragment]]:
     """Each trace's spans in pieces that fit in a block; a span that alone does not is rejected in `parts`."""
     limit = block_bytes - _MARGIN
+    room = limit - parts.common
     for trace_id, fragment in parts.fragments.items():
-        if fragment.size + parts.common < limit:
-            yield trace_id, [fragment]
+        if fragment.size < room:
+            yield trace_id, fragment
             continue
-        fitting, too_large = cut(fragment, limit)
+        fitting, too_large = cut(parts, fragment, limit)
         if too_large:
             parts.rejected.setdefault("span_too_large", []).extend(too_large)
-        yield trace_id, fitting
+        for piece in fitting:
+            yield trace_id, piece
 
 
 def _split(encoding: Encoding, value: bytes, signatures: bool) -> Split:

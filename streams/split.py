@@ -1,24 +1,24 @@
-"""Cuts one OTLP message into the spans of each trace, slicing its bytes instead of serialising them again."""
+"""Cuts one OTLP message into the spans of each trace, whose bytes stay as they are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
+from streams.frames import Traces, framed, head, without
 from streams.otlp import span_problem
 from streams.own_spans import SCOPE, is_own
 from streams.signature import VERIFIED
 
 NO_PARENT = bytes(8)
-_RESOURCE_SPANS = 0x0A
-_SECOND = 0x12
 _NO_TRACE = bytes(16)
-PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry or a run of its own
+_USUAL = 4096  # bytes of a span, at most
+_HEADS = [head(0x12, size) for size in range(_USUAL)]
+PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry of its own
 
-_Bounds = tuple[int, int]
 _Messages = Sequence[Span | None]
 _Kind = TypeVar("_Kind", bound=Message)
 
@@ -32,17 +32,16 @@ class Prefix(NamedTuple):
 
 @dataclass(slots=True)
 class Fragment:
-    """The spans of one trace in one message."""
+    """The spans of one trace in one message; three lists of one length."""
 
-    ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes a span
-    runs: list[tuple[Prefix, bytes]] = field(default_factory=list)  # serialised `spans` fields of one scope
-    size: int = 0  # bytes that it adds to a block, prefixes apart
+    ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes
+    spans: list[bytes] = field(default_factory=list)  # each a serialised `spans` field of a ScopeSpans
+    prefixes: list[int] = field(default_factory=list)  # numbers in the prefixes of its message
+    size: int = 0  # bytes that it adds to a block at most, prefixes apart
 
-    def add(self, ids: list[bytes], prefix: Prefix, spans: bytes) -> None:
-        """Add the spans of one scope."""
-        self.ids += ids
-        self.runs.append((prefix, spans))
-        self.size += len(spans) + PER_SPAN * len(ids)
+    def runs(self, prefixes: Sequence[Prefix]) -> Iterator[tuple[Prefix, bytes]]:
+        """Its spans with what they have in common, given the prefixes of its message."""
+        return ((prefixes[number], span) for number, span in zip(self.prefixes, self.spans, strict=True))
 
 
 @dataclass(slots=True)
@@ -50,10 +49,10 @@ class Split:
     """One message, cut up. Every span of it is in `fragments`, `rejected` or `own`."""
 
     fragments: dict[bytes, Fragment] = field(default_factory=dict)
+    prefixes: list[Prefix] = field(default_factory=list)
     rejected: dict[str, list[tuple[Prefix, bytes]]] = field(default_factory=dict)  # by reason
     received: int = 0
     own: int = 0
-    common: int = 0  # bytes of all prefixes
     signatures: bool = False  # whether to count the two below
     denied: int = 0  # spans that a verifier of signatures has marked as not verified
     unmarked: int = 0  # spans that no verifier has marked
@@ -61,6 +60,16 @@ class Split:
     @property
     def rejected_spans(self) -> int:
         return sum(len(spans) for spans in self.rejected.values())
+
+    @property
+    def common(self) -> int:
+        """Bytes that all prefixes add to a block at most."""
+        return sum(len(each.resource) + len(each.scope) + 8 for each in self.prefixes)
+
+    def traces(self) -> Iterator[tuple[bytes, bytes]]:
+        """Trace ids, each with its spans as a serialised TracesData."""
+        for trace_id, fragment in self.fragments.items():
+            yield trace_id, joined(fragment.runs(self.prefixes))
 
 
 class Malformed(ValueError):
@@ -74,13 +83,13 @@ class _Scope(NamedTuple):
     broken: bool  # the resource does not parse
     parsed: ScopeSpans | None
 
-    def messages(self, data: bytes, spans: list[_Bounds], prefix: Prefix) -> _Messages:
+    def messages(self, spans: Sequence[bytes], prefix: Prefix) -> _Messages:
         """The spans as they are parsed, None for one that does not."""
-        if self.parsed is not None and len(self.parsed.spans) == len(spans):
+        if self.parsed is not None:
             return self.parsed.spans
         if self.broken or _message(Prefix(b"", prefix.scope)) is None:
             return [None] * len(spans)
-        alone = (_message(Prefix(b"", b""), data[at:stop]) for at, stop in spans)
+        alone = (_message(Prefix(b"", b""), framed(0x12, span)) for span in spans)
         return [message and message.resource_spans[0].scope_spans[0].spans[0] for message in alone]
 
 
@@ -90,118 +99,102 @@ def split(data: bytes, *, signatures: bool = False) -> Split:
     Of a message that does not parse as a whole each span is looked at alone, and one that does not parse is
     rejected alone. Raises Malformed when not even the spans' bounds can be told.
     """
+    try:
+        groups = Traces.FromString(data).resource_spans
+    except DecodeError:
+        raise Malformed("its fields do not fit into one another") from None
     result = Split(signatures=signatures)
     request = _parsed(ExportTraceServiceRequest, data)
-    groups = iter(() if request is None else request.resource_spans)
-    for tag, start, end in fields(data, 0, len(data)):
-        if tag == _RESOURCE_SPANS:
-            _split_resource(result, data, (start, end), next(groups, None))
+    known = [None] * len(groups) if request is None else request.resource_spans
+    for group, parsed in zip(groups, known, strict=True):
+        _split_resource(result, group, parsed)
     return result
 
 
-def cut(fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Prefix, bytes]]]:
+def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Prefix, bytes]]]:
     """A fragment as pieces of at most `limit` bytes each, and the spans that alone are larger than that."""
     pieces, too_large = [Fragment()], []
-    size = number = 0
-    for prefix, spans in fragment.runs:
-        at = 0
-        for _, _, stop in fields(spans, 0, len(spans)):
-            span, at = spans[at:stop], stop
-            needed = len(span) + len(prefix.resource) + len(prefix.scope) + PER_SPAN
-            if needed > limit:
-                too_large.append((prefix, span))
-            else:
-                if size + needed > limit:
-                    pieces.append(Fragment())
-                    size = 0
-                pieces[-1].add([fragment.ids[number]], prefix, span)
-                size += needed
-            number += 1
+    size = 0
+    for ids, span, number in zip(fragment.ids, fragment.spans, fragment.prefixes, strict=True):
+        prefix = parts.prefixes[number]
+        needed = len(span) + len(prefix.resource) + len(prefix.scope) + PER_SPAN
+        if needed > limit:
+            too_large.append((prefix, span))
+            continue
+        if size + needed > limit:
+            pieces.append(Fragment())
+            size = 0
+        pieces[-1].ids.append(ids)
+        pieces[-1].spans.append(span)
+        pieces[-1].prefixes.append(number)
+        pieces[-1].size += len(span) + PER_SPAN
+        size += needed
     return [piece for piece in pieces if piece.ids], too_large
 
 
-def joined(runs: Iterator[tuple[Prefix, bytes]]) -> bytes:
-    """Runs of spans as one serialised TracesData; those of the same prefix share its resource and scope."""
+def joined(runs: Iterable[tuple[Prefix, bytes]]) -> bytes:
+    """Serialised `spans` fields as one TracesData; those of the same prefix share its resource and scope."""
     spans_of: dict[Prefix, list[bytes]] = {}
-    for prefix, spans in runs:
-        spans_of.setdefault(prefix, []).append(spans)
-    parts: list[bytes] = []
-    for prefix, spans_list in spans_of.items():
-        spans = b"".join(spans_list)
-        inner = len(prefix.scope) + len(spans)
-        head = prefix.resource + b"\x12" + _varint(inner)
-        parts += (b"\x0a", _varint(len(head) + inner), head, prefix.scope, spans)
-    return b"".join(parts)
+    for prefix, span in runs:
+        spans_of.setdefault(prefix, []).append(span)
+    return b"".join(
+        framed(0x0A, prefix.resource + framed(0x12, prefix.scope + b"".join(spans)))
+        for prefix, spans in spans_of.items()
+    )
 
 
-def _split_resource(result: Split, data: bytes, bounds: _Bounds, parsed: ResourceSpans | None) -> None:
-    found: list[_Bounds] = []
-    common: list[bytes] = []
-    at = bounds[0]
-    for tag, value, stop in fields(data, *bounds):
-        if tag == _SECOND:
-            found.append((value, stop))
-        else:
-            common.append(data[at:stop])
-        at = stop
-    resource = b"".join(common)
+def _split_resource(result: Split, group: Any, parsed: ResourceSpans | None) -> None:
+    """`group` is a ResourceSpans of `streams.frames`, which is taken apart."""
+    scopes = list(group.scope_spans)
+    resource = without(group, "scope_spans")
     broken = parsed is None and _message(Prefix(resource, b"")) is None
-    scopes = iter(() if parsed is None else parsed.scope_spans)
-    for each in found:
-        _split_scope(result, data, each, _Scope(resource, broken, next(scopes, None)))
+    known = [None] * len(scopes) if parsed is None else parsed.scope_spans
+    for each, scope_spans in zip(scopes, known, strict=True):
+        _split_scope(result, each, _Scope(resource, broken, scope_spans))
 
 
-def _split_scope(result: Split, data: bytes, bounds: _Bounds, scope: _Scope) -> None:
-    spans: list[_Bounds] = []
-    common: list[bytes] = []
-    at = bounds[0]
-    for tag, _, stop in fields(data, *bounds):
-        if tag == _SECOND:
-            spans.append((at, stop))
-        else:
-            common.append(data[at:stop])
-        at = stop
-    prefix = Prefix(scope.resource, b"".join(common))
+def _split_scope(result: Split, group: Any, scope: _Scope) -> None:
+    spans: Sequence[bytes] = list(group.spans)
+    prefix = Prefix(scope.resource, without(group, "spans"))
     result.received += len(spans)
-    result.common += len(prefix.resource) + len(prefix.scope) + 8
-    messages = scope.messages(data, spans, prefix)
+    messages = scope.messages(spans, prefix)
     if SCOPE.encode() in prefix.scope and _scope_name(prefix) == SCOPE:
         others = [pair for pair in zip(spans, messages, strict=True) if not is_own(SCOPE, pair[1])]
         result.own += len(spans) - len(others)
         spans, messages = [pair[0] for pair in others], [pair[1] for pair in others]
-    _collect(result, data, spans, messages, prefix)
+    _collect(result, spans, messages, prefix)
 
 
-def _collect(result: Split, data: bytes, spans: list[_Bounds], messages: _Messages, prefix: Prefix) -> None:
+def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix: Prefix) -> None:
     """The hot loop: the ids are those that whoever parses the spans will see."""
-    runs: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
-    for (at, stop), span in zip(spans, messages, strict=True):
+    fragments = result.fragments
+    number = len(result.prefixes)
+    result.prefixes.append(prefix)
+    for value, span in zip(spans, messages, strict=True):
+        size = len(value)
+        data = (_HEADS[size] if size < _USUAL else head(0x12, size)) + value
         if span is None:
-            result.rejected.setdefault("malformed_span", []).append((prefix, data[at:stop]))
+            result.rejected.setdefault("malformed_span", []).append((prefix, data))
             continue
         trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
+        fragment = fragments.get(trace_id)
         if (
-            len(trace_id) != 16
-            or trace_id == _NO_TRACE
+            (fragment is None and (len(trace_id) != 16 or trace_id == _NO_TRACE))
             or len(span_id) != 8
             or span_id == NO_PARENT
             or (parent and len(parent) != 8)
         ):
             reason = str(span_problem(trace_id, span_id, parent))
-            result.rejected.setdefault(reason, []).append((prefix, data[at:stop]))
+            result.rejected.setdefault(reason, []).append((prefix, data))
             continue
         if result.signatures:
-            _count_signature(result, data[at:stop], span)
-        run = runs.get(trace_id)
-        if run is None:
-            run = runs[trace_id] = ([], [])
-        run[0].append(span_id + (parent or NO_PARENT))
-        run[1].append(data[at:stop])
-    for trace_id, (ids, slices) in runs.items():
-        fragment = result.fragments.get(trace_id)
+            _count_signature(result, data, span)
         if fragment is None:
-            fragment = result.fragments[trace_id] = Fragment()
-        fragment.add(ids, prefix, b"".join(slices))
+            fragment = fragments[trace_id] = Fragment()
+        fragment.ids.append(span_id + (parent or NO_PARENT))
+        fragment.spans.append(data)
+        fragment.prefixes.append(number)
+        fragment.size += size + PER_SPAN
 
 
 def _count_signature(result: Split, data: bytes, span: Span) -> None:
@@ -222,72 +215,9 @@ def _parsed(kind: type[_Kind], data: bytes) -> _Kind | None:
 
 def _message(prefix: Prefix, span: bytes = b"") -> TracesData | None:
     """What is read of a span when its trace is judged: as deep in messages, for that depth has a bound."""
-    return _parsed(TracesData, joined(iter([(prefix, span)])))
+    return _parsed(TracesData, joined([(prefix, span)]))
 
 
 def _scope_name(prefix: Prefix) -> str:
     message = _message(Prefix(b"", prefix.scope))
     return message.resource_spans[0].scope_spans[0].scope.name if message else ""
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Tag, start and end of the value of each field in data[at:end]; Malformed when one runs over."""
-    try:
-        while at < end:
-            tag = data[at]
-            at += 1
-            if tag > 0x7F:
-                tag, at = _read_varint(data, at - 1)
-            if tag & 7 == 2:
-                size = data[at]
-                at += 1
-                if size > 0x7F:
-                    more = data[at]
-                    if more > 0x7F:
-                        size, at = _read_varint(data, at - 1)
-                    else:  # as of most spans
-                        size, at = size & 0x7F | more << 7, at + 1
-                stop = at + size
-            else:
-                stop = _skip(data, at, tag & 7)
-            if stop > end:
-                break
-            yield tag, at, stop
-            at = stop
-        else:
-            return
-    except IndexError:
-        pass
-    raise Malformed("a field runs over the end of its message")
-
-
-def _skip(data: bytes, at: int, wire_type: int) -> int:
-    if wire_type == 0:
-        return _read_varint(data, at)[1]
-    if wire_type == 1:
-        return at + 8
-    if wire_type == 5:
-        return at + 4
-    raise Malformed(f"wire type {wire_type} does not occur in OTLP")
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise Malformed("a number is longer than 64 bits")

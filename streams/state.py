@@ -3,8 +3,8 @@
 | key | value | written |
 | --- | --- | --- |
 | `B` + offset of the block | version, clock when applied (ms), its repeats, the block | when it is applied |
-| `J` + offset of the tick, chunk | version, header, judged traces, findings | when a tick judges |
-| `T` | version, JSON: see `Totals` and `PartitionState` | at the end of every tick |
+| `J` + offset of the tick, chunk | version, zstd of header, judged traces, findings | when a tick judges |
+| `T` | version, zstd of JSON: see `Totals` and `PartitionState` | at the end of every tick |
 | `A` + rule id | JSON: see `activity.Row` | when activity is told |
 | `I` + trace id | where it was judged last, where its spans are | after `T`, in RocksDB alone: rebuilt |
 
@@ -21,6 +21,7 @@ from streams.activity import Activity, Told
 from streams.block import VERSION, Counts, Position, Source, UnknownRecord
 from streams.clock import Clock
 from streams.group import Reason
+from streams.packed import pack, unpack
 from streams.upheld import Upheld
 
 TICK_KEY = b"T"
@@ -168,23 +169,32 @@ class Judged:
             separators=(",", ":"),
         ).encode()
         texts = (finding.value for finding in self.findings)
-        return b"".join((_JUDGED_HEAD.pack(VERSION, len(head)), head, traces, *texts))
+        return _JUDGED_HEAD.pack(VERSION, len(head)) + pack(b"".join((head, traces, *texts)))
 
     @classmethod
     def decode(cls, value: bytes) -> "Judged":
         """UnknownRecord when another version wrote it."""
         _check(value)
-        at = _JUDGED_HEAD.size + _JUDGED_HEAD.unpack_from(value)[1]
-        head = json.loads(value[_JUDGED_HEAD.size : at])
+        body, at = _body(value), _JUDGED_HEAD.unpack_from(value)[1]
+        head = json.loads(body[:at])
         end = at + head["traces"]
-        traces = list(_judged_traces(value, at, end))
+        traces = list(_judged_traces(body, at, end))
         findings = []
         for key, size, publish in head["findings"]:
-            findings.append(Finding(key, value[end : end + size], bool(publish)))
+            findings.append(Finding(key, body[end : end + size], bool(publish)))
             end += size
         activity = Activity.of_json(head["activity"])
         upheld = [Upheld(*each) for each in head.get("upheld", ())]
         return cls(head["clock"], head["spans"], head["duplicates"], traces, findings, activity, upheld)
+
+
+def tells_of(key: bytes, value: bytes, trace_id: bytes) -> bool:
+    """Whether a `B` or `J` value is likely to tell of a trace: quicker than to decode it."""
+    return trace_id in (value if key[:1] == b"B" else _body(value))
+
+
+def _body(judged: bytes) -> bytes:
+    return unpack(judged[_JUDGED_HEAD.size :])
 
 
 class Where(NamedTuple):
@@ -274,13 +284,13 @@ class PartitionState:
             "activity": self.activity.json(),
             "told": self.told,
         }
-        return bytes((VERSION,)) + json.dumps(value, separators=(",", ":")).encode()
+        return bytes((VERSION,)) + pack(json.dumps(value, separators=(",", ":")).encode())
 
     @classmethod
     def decode(cls, value: bytes, topics: frozenset[str]) -> "PartitionState":
         """UnknownRecord when another version wrote it. `topics` are the input topics as set now."""
         _check(value)
-        kept = json.loads(value[1:])
+        kept = json.loads(unpack(value[1:]))
         watermarks = {Source(topic, partition): time for topic, partition, time in kept["watermarks"]}
         skipped = {Source(*each) for each in kept["skipped"]}
         return cls(

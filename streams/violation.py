@@ -94,7 +94,7 @@ def _trace(trace: Trace, redaction: Redaction) -> dict[str, Any]:
         "services": [redaction.name(service) for service in trace.services],
         "traceStart": timestamp(trace.start),
         "traceEnd": timestamp(trace.end),
-        "spanCount": len(trace.spans),
+        "spanCount": len(trace),
     }
 
 

@@ -17,7 +17,7 @@ from app.api import Parts, application
 from app.check import AsJson, AsText
 from app.explain import as_json, as_text, explained
 from app.index import Index
-from app.logs import Redacting
+from app.logs import Redacting, RedactingJson
 from dsl.compile import compile_rule
 from dsl.judge import judge
 from dsl.rule import Control, Rule
@@ -25,6 +25,7 @@ from dsl.trace import Trace
 from streams import evidence, upheld
 from streams.redaction import DEFAULT
 from streams.violation import records
+from streams.vocabulary import Vocabulary
 from tests.streams.corpus import Sample, positives
 from tests.streams.spans import request, span
 
@@ -84,6 +85,10 @@ def told(sample: Sample, number: int) -> Iterator[str]:
     verdict = judge(HELD, trace, 100_000)
     assert verdict.outcome == "satisfied"
     yield from sent(upheld.records([upheld.upheld(trace, verdict, 1, DEFAULT)]))
+    vocabulary = Vocabulary(DEFAULT)
+    for time in (1000, 2000):
+        vocabulary.look(trace, time)
+    yield from (value.decode() for _, value in vocabulary.records(0))
     yield DEFAULT.text(f"the worker stops: ValueError: {sample.text}")
 
 
@@ -142,8 +147,8 @@ def test_no_value_of_the_corpus_leaves_by_the_api_that_tries_rules_or_by_its_err
             assert not [form for form in forms(sample) if form in text], (sample, text)
 
 
-def test_no_value_of_the_corpus_is_logged() -> None:
-    form = Redacting(DEFAULT)
+@pytest.mark.parametrize("form", [Redacting(DEFAULT), RedactingJson(DEFAULT)])
+def test_no_value_of_the_corpus_is_logged(form: logging.Formatter) -> None:
     for sample in SAMPLES:
         try:
             raise ValueError(sample.text)

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from app.check import AsJson, check
+from app.rule_files import read_rules
 from app.traces import Progress, Traces
 from dsl.compile import compile_rules
 from dsl.files import load
@@ -165,3 +166,12 @@ def test_a_test_may_have_its_trace_in_a_file(tmp_path: Path) -> None:
     run("test", rules)
     rules.write_text(text.replace("FILE", "two.jsonl"))
     assert "there is no trace file two.jsonl" in run("test", rules, code=1)
+
+
+def test_a_folder_mounted_from_a_configmap_is_read_once(tmp_path: Path) -> None:
+    version = tmp_path / "..2026_11_25.1"
+    version.mkdir()
+    (version / "a.yaml").write_text("rules: [{id: a, condition: pay}]")
+    (tmp_path / "..data").symlink_to(version.name)
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    assert [rule.id for rule in read_rules([tmp_path])] == ["a"]

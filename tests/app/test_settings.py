@@ -1,8 +1,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import ValidationError as SchemaError
+from jsonschema import validate
 
 from app.errors import UserError
+from app.setting_schema import settings_schema
 from app.settings import load, sources, table
 from streams.config import Endpoint
 from tests.certificates import authority
@@ -243,3 +247,21 @@ def test_a_file_of_headers_that_cannot_be_sent_is_told_without_their_values(
     with pytest.raises(UserError, match=said) as refused:
         endpoint_of(OTLP_ENDPOINT="http://tempo:4317", OTLP_HEADERS_FILE=str(file))
     assert "hunter2" not in str(refused.value)
+
+
+def test_the_schema_of_the_settings_file_takes_what_the_settings_take(tmp_path: Path) -> None:
+    schema = settings_schema()
+    for right in ("30s", "1.5h", "250ms"):
+        validate({"trace": {"tick": right}}, schema)
+    good = {"kafka": {"brokers": ["a:1"], "input_topics": [{"name": "a"}]}, "worker": {"max_memory": "2 GiB"}}
+    validate(good, schema)
+    (tmp_path / "betrace.yaml").write_text(yaml.safe_dump(good))
+    assert load(tmp_path / "betrace.yaml", {}).settings.worker.max_memory == 2 * 2**30
+    mistakes: tuple[dict[str, object], ...] = (
+        {"trace": {"tick": "1"}},
+        {"kafka": {"brokrs": []}},
+        {"worker": {"crash_at": "x"}},
+    )
+    for wrong in mistakes:
+        with pytest.raises(SchemaError):
+            validate(wrong, schema)

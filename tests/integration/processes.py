@@ -104,9 +104,9 @@ class Betrace:
         self.started = 0
 
     @classmethod
-    def on(cls, kafka: Kafka, group: str, folder: Path) -> "Betrace":
-        """Set for a group of its own, with all topics."""
-        create_topic(kafka.address, f"{group}.input", 1)
+    def on(cls, kafka: Kafka, group: str, folder: Path, partitions: int = 1) -> "Betrace":
+        """Set for a group of its own, with all topics; the input topic has so many partitions."""
+        create_topic(kafka.address, f"{group}.input", partitions)
         settings = {
             "KAFKA_BROKERS": kafka.address,
             "KAFKA_GROUP": group,

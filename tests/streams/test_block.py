@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dsl.trace import Trace
 from streams.block import (
     BLOCK,
     TICK,
@@ -14,15 +15,15 @@ from streams.block import (
     Tick,
     UnknownRecord,
     check,
+    trace_of,
 )
-from streams.split import Fragment, joined, split
+from streams.split import Split, joined, split
 from tests.streams.spans import request, span
 
 
-def fragments(*traces: int) -> dict[bytes, Fragment]:
-    return split(
-        request(("shop", [span(t, n) for t in traces for n in (1, 2)])).SerializeToString()
-    ).fragments
+def parts(*traces: int) -> Split:
+    spans = [span(t, n) for t in traces for n in (1, 2)]
+    return split(request(("shop", spans[::2]), ("pay", spans[1::2])).SerializeToString())
 
 
 def test_a_block_gives_back_what_was_put_in() -> None:
@@ -30,28 +31,43 @@ def test_a_block_gives_back_what_was_put_in() -> None:
     put = []
     for offset, traces in enumerate([(1, 2), (2, 3), (1,)]):
         source, position = Source("otlp_spans", offset % 2), Position(offset, 0)
-        builder.section(source, position, 1000 + offset)
-        for trace_id, fragment in fragments(*traces).items():
+        record = parts(*traces)
+        builder.section(source, position, 1000 + offset, record.prefixes)
+        for trace_id, fragment in record.fragments.items():
             builder.add(trace_id, fragment)
-            put.append((source, position, 1000 + offset, trace_id, fragment))
-    data = builder.encode()
-    block = Block(data)
+            spans = described(Trace.of(joined(fragment.runs(record.prefixes))))
+            put.append((source, position, 1000 + offset, trace_id, b"".join(fragment.ids), spans))
+    block = Block(builder.encode())
     got = [
-        (s.source, s.position, s.time, e, list(block.runs(e.at))) for s in block.sections() for e in s.entries
+        (s.source, s.position, s.time, e.trace_id, e.ids, described(trace_of([(block, e.at)])))
+        for s in block.sections()
+        for e in s.entries
     ]
-    assert [(s, p, t, e.trace_id, e.ids, runs) for s, p, t, e, runs in got] == [
-        (s, p, t, trace_id, b"".join(f.ids), f.runs) for s, p, t, trace_id, f in put
-    ]
-    assert all(len(joined(iter(runs))) > e.size for *_, e, runs in got)
+    assert got == put
     assert builder.spans == 10
-    assert len(data) <= builder.size
+
+
+@given(st.lists(st.binary(min_size=300), min_size=1, max_size=5))
+def test_a_block_is_never_larger_than_its_builder_says(names: list[bytes]) -> None:
+    builder = Builder()
+    for number, name in enumerate(names):
+        record = split(request((name.hex(), [span(1, number + 1)])).SerializeToString())
+        builder.section(Source("t", 0), Position(number, 0), 5, record.prefixes)
+        builder.add(*next(iter(record.fragments.items())))
+    assert len(builder.encode()) <= builder.size
+
+
+def described(trace: Trace) -> list[tuple[bytes, bytes, str]]:
+    found = [(each.message, each.scope, each.service) for each in trace.spans]
+    return [(message.SerializeToString(), scope.SerializeToString(), name) for message, scope, name in found]
 
 
 def test_a_section_without_spans_is_left_out() -> None:
     builder = Builder()
-    builder.section(Source("t", 0), Position(1, 0), 5)
-    builder.section(Source("t", 0), Position(2, 0), 5)
-    builder.add(*next(iter(fragments(7).items())))
+    record = parts(7)
+    for offset in (1, 2):
+        builder.section(Source("t", 0), Position(offset, 0), 5, record.prefixes)
+    builder.add(*next(iter(record.fragments.items())))
     assert [section.position.offset for section in Block(builder.encode()).sections()] == [2]
 
 

@@ -5,19 +5,18 @@ import itertools
 from collections import Counter
 from pathlib import Path
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
 from app.rule_files import read_rules
 from dsl.compile import RuleSet, compile_rules
+from dsl.messages import ScopeSpans
 from streams.activity import Activity
-from streams.block import Block, Source
+from streams.block import Block, Source, trace_of
 from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
 from streams.ingest import Ingest
 from streams.judge import Judge, Rules
 from streams.letters import OFFSET, REASON, TOPIC, Record
 from streams.reading import REASONS
-from streams.split import NO_PARENT, joined
+from streams.split import NO_PARENT
 from tests.poison import Poison, deep, messages, poison
 from tests.streams.test_ingest import NOW, Sent
 
@@ -57,17 +56,11 @@ def judged(sent: Sent, rules: RuleSet) -> int:
     spans = 0
     for block in (Block(data) for _, data in sent.blocks):
         for entry in (entry for section in block.sections() for entry in section.entries):
-            data = joined(iter(block.runs(entry.at)))
-            found = [
-                s
-                for rs in TracesData.FromString(data).resource_spans
-                for ss in rs.scope_spans
-                for s in ss.spans
-            ]
+            found = ScopeSpans.FromString(block.spans(entry.at)[0]).spans
             assert {span.trace_id for span in found} == {entry.trace_id}
             ids = b"".join(span.span_id + (span.parent_span_id or NO_PARENT) for span in found)
             assert ids == entry.ids
-            judge.judge(data, "timeout", rules, Activity(0, 0))
+            judge.judge(trace_of([(block, entry.at)]), "timeout", rules, Activity(0, 0))
             spans += entry.spans
     return spans
 

@@ -38,15 +38,17 @@ def test_every_span_keeps_its_bytes_its_resource_and_its_scope(
 ) -> None:
     data = request(*groups, schema=schema).SerializeToString()
     parts = split(data)
-    together = b"".join(joined(iter(fragment.runs)) for fragment in parts.fragments.values())
+    together = b"".join(spans for _, spans in parts.traces())
     assert spans_of(together) == spans_of(data)
     assert parts.received == sum(len(spans) for _, spans in groups)
 
 
 @given(generated)
 def test_a_fragment_holds_one_trace_with_the_ids_of_its_spans(groups: list[tuple[str, list[Span]]]) -> None:
-    for trace_id, fragment in split(request(*groups).SerializeToString()).fragments.items():
-        found = [Span.FromString(data) for _, _, data in spans_of(joined(iter(fragment.runs)))]
+    parts = split(request(*groups).SerializeToString())
+    for trace_id, spans in parts.traces():
+        fragment = parts.fragments[trace_id]
+        found = [Span.FromString(data) for _, _, data in spans_of(spans)]
         assert {s.trace_id for s in found} == {trace_id}
         assert sorted(fragment.ids) == sorted(s.span_id + (s.parent_span_id or NO_PARENT) for s in found)
 
@@ -123,11 +125,12 @@ def test_own_spans_are_dropped_only_if_scope_and_id_agree() -> None:
 
 def test_a_large_fragment_is_cut_between_spans_and_a_larger_span_is_told() -> None:
     spans = [span(1, n, name="x" * 100) for n in range(1, 20)] + [span(1, 20, name="y" * 5000)]
-    (fragment,) = split(request(("shop", spans)).SerializeToString()).fragments.values()
-    pieces, too_large = cut(fragment, 1000)
+    parts = split(request(("shop", spans)).SerializeToString())
+    (fragment,) = parts.fragments.values()
+    pieces, too_large = cut(parts, fragment, 1000)
     assert len(too_large) == 1
     assert [id_ for piece in pieces for id_ in piece.ids] == fragment.ids[:-1]
-    assert all(len(joined(iter(piece.runs))) < 1200 for piece in pieces)
+    assert all(len(joined(piece.runs(parts.prefixes))) < 1200 for piece in pieces)
     assert len(pieces) > 2
 
 
