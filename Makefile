@@ -39,9 +39,8 @@ imports: $(DEV) ## app → streams → dsl, and one home for each dependency
 unit: $(DEV) ## tests without a broker of their own
 	$(BIN)/pytest tests $(foreach part,integration chaos deploy cluster grafana,--ignore tests/$(part))
 
-go-test: ## the Collector's processors that sign and verify spans, and the backend of Grafana's datasource
+go-test: ## the Collector's processors that sign and verify spans
 	@$(MAKE) --no-print-directory -C collector test
-	@$(MAKE) --no-print-directory -C grafana/datasource test
 
 deploy-tools:
 	@for tool in helm kubeconform kube-score promtool; do scripts/deploy-tool $$tool >/dev/null || exit 1; done

@@ -23,7 +23,7 @@ export async function open(browser, url, user, { width = 1280, height = 900 } = 
   const context = await browser.newContext({ viewport: { width, height }, baseURL: url, acceptDownloads: true });
   await context.addCookies([{ name: 'user', value: encodeURIComponent(user), url }]);
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000); // a busy machine takes its time
   page.complaints = [];
   page.on('console', (message) => {
     const text = `${message.text()} ${message.location().url ?? ''}`;

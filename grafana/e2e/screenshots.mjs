@@ -56,6 +56,13 @@ const PAGES = {
       await page.getByText('BeTrace answers').waitFor();
     },
   },
+  violations: {
+    path: '/explore',
+    ready: async (page) => {
+      await page.getByRole('button', { name: 'Run query', exact: true }).click();
+      await page.getByRole('region', { name: 'violations' }).getByRole('row').nth(1).waitFor();
+    },
+  },
   conflict: {
     path: RULE,
     ready: async (page) => {
@@ -102,6 +109,7 @@ for (const theme of ['dark', 'light']) {
       }
       await page.goto(`${path}${path.includes('?') ? '&' : '?'}theme=${theme}`);
       await ready(page).catch((error) => found.push(`${name} ${theme} ${width}: ${error}`));
+      await page.mouse.move(0, 0);
       await settled(page);
       await page.screenshot({
         path: `${process.env.SHOTS}/${name}-${theme}-${width}.png`,

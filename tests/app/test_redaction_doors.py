@@ -25,6 +25,7 @@ from dsl.trace import Trace
 from streams import evidence, upheld
 from streams.redaction import DEFAULT
 from streams.violation import records
+from streams.vocabulary import Vocabulary
 from tests.streams.corpus import Sample, positives
 from tests.streams.spans import request, span
 
@@ -84,6 +85,10 @@ def told(sample: Sample, number: int) -> Iterator[str]:
     verdict = judge(HELD, trace, 100_000)
     assert verdict.outcome == "satisfied"
     yield from sent(upheld.records([upheld.upheld(trace, verdict, 1, DEFAULT)]))
+    vocabulary = Vocabulary(DEFAULT)
+    for time in (1000, 2000):
+        vocabulary.look(trace, time)
+    yield from (value.decode() for _, value in vocabulary.records(0))
     yield DEFAULT.text(f"the worker stops: ValueError: {sample.text}")
 
 

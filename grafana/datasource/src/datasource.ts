@@ -47,6 +47,8 @@ export class DataSource extends DataSourceWithBackend<BeTraceQuery, BeTraceOptio
       rules: all(query.rules),
       services: all(query.services),
       labels: all(query.labels),
+      frameworks: all(query.frameworks),
+      controls: all(query.controls),
       traceId: one(query.traceId),
       text: one(query.text),
     };

@@ -11,6 +11,8 @@ export interface BeTraceQuery extends DataQuery {
   rules?: string[];
   services?: string[];
   labels?: string[];
+  frameworks?: string[];
+  controls?: string[];
   traceId?: string;
   text?: string;
   status?: 'open' | 'retracted' | 'any';

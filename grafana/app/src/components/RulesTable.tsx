@@ -142,23 +142,6 @@ function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array
       cell: cell((rule) => <SeverityBadge severity={rule.severity} />),
     },
     {
-      id: 'labels',
-      header: 'Labels',
-      cell: cell((rule) => <TagList tags={labelTags(rule)} className="" />),
-    },
-    {
-      id: 'day',
-      header: 'Last evaluated',
-      sortType: 'string',
-      sortDescFirst: true,
-      disableGrow: true,
-      cell: ({ row: { original } }: Cell) => <Text color="secondary">{lastDay(original.day)}</Text>,
-    },
-    number('evaluated', 'Evaluated'),
-    number('applied', 'Applied'),
-    number('violated', 'Violated'),
-    number('errors', 'Errors'),
-    {
       id: 'enabled',
       header: 'Enabled',
       disableGrow: true,
@@ -174,6 +157,23 @@ function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array
           {rule.source === 'file' && <Badge text="file" color="blue" icon="lock" tooltip="Changed in its rule file" />}
         </Stack>
       )),
+    },
+    number('evaluated', 'Evaluated'),
+    number('applied', 'Applied'),
+    number('violated', 'Violated'),
+    number('errors', 'Errors'),
+    {
+      id: 'day',
+      header: 'Last evaluated',
+      sortType: 'string',
+      sortDescFirst: true,
+      disableGrow: true,
+      cell: ({ row: { original } }: Cell) => <Text color="secondary">{lastDay(original.day)}</Text>,
+    },
+    {
+      id: 'labels',
+      header: 'Labels',
+      cell: cell((rule) => <TagList tags={labelTags(rule)} className="" />),
     },
     {
       id: 'delete',

@@ -31,6 +31,8 @@ type Query struct {
 	Rules      Words  `json:"rules"` // ids
 	Services   Words  `json:"services"`
 	Labels     Words  `json:"labels"` // key:value
+	Frameworks Words  `json:"frameworks"`
+	Controls   Words  `json:"controls"`
 	TraceID    string `json:"traceId"`
 	Text       string `json:"text"`   // words of the message
 	Status     string `json:"status"` // open if empty, retracted, any
@@ -112,7 +114,9 @@ func (q Query) Wanted() []string {
 
 // Variable gives a template variable that was left in the filters, which Grafana replaces everywhere but in alerts.
 func (q Query) Variable() string {
-	for _, list := range []Words{q.Severities, q.Rules, q.Services, q.Labels, {q.TraceID, q.Text}} {
+	for _, list := range []Words{
+		q.Severities, q.Rules, q.Services, q.Labels, q.Frameworks, q.Controls, {q.TraceID, q.Text},
+	} {
 		for _, each := range list {
 			if strings.HasPrefix(each, "$") || strings.HasPrefix(each, "[[") {
 				return each
@@ -127,6 +131,7 @@ func (q Query) Parameters() url.Values {
 	made := url.Values{}
 	for name, values := range map[string]Words{
 		"severity": q.Severities, "ruleId": q.Rules, "service": q.Services, "label": q.Labels,
+		"framework": q.Frameworks, "control": q.Controls,
 	} {
 		if len(values) > 0 {
 			made[name] = values

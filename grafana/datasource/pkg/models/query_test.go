@@ -11,11 +11,12 @@ func TestAQueryIsReadAsPeopleAndPanelsWriteIt(t *testing.T) {
 	query, err := QueryOf([]byte(`{
 		"refId": "A", "datasource": {"uid": "betrace"}, "hide": false,
 		"severities": "critical", "rules": ["a", " ", "b "], "services": null, "labels": ["team:payments"],
+		"frameworks": ["soc2"], "controls": ["CC6.1"],
 		"traceId": " 0af7 ", "text": "fraud check", "status": "any", "groupBy": ["rule"], "limit": 5
 	}`), TimeSeries)
 	require.NoError(t, err)
 	require.Equal(t, Words{"critical"}, query.Severities)
-	require.Equal(t, "label=team%3Apayments&q=fraud+check&ruleId=a&ruleId=b&severity=critical&status=any&traceId=0af7",
+	require.Equal(t, "control=CC6.1&framework=soc2&label=team%3Apayments&q=fraud+check&ruleId=a&ruleId=b&severity=critical&status=any&traceId=0af7",
 		query.Parameters().Encode())
 	require.Equal(t, "ruleId", query.By())
 	require.Equal(t, []string{"a", "b"}, query.Wanted())

@@ -21,6 +21,8 @@ const GROUPS: Array<{ label: string; value: Group }> = [
 // Of fixed identity, as a combobox begins anew with each other list that it is given.
 const STATUSES = (['open', 'retracted', 'any'] as const).map((value) => ({ value, label: value }));
 const MODES = (['enforce', 'shadow', 'any'] as const).map((value) => ({ value, label: value }));
+type Filtered = 'severities' | 'rules' | 'services' | 'labels' | 'frameworks' | 'controls';
+
 const MOST = 10_000;
 
 export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Props) {
@@ -32,7 +34,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
     onChange(changed);
     onRunQuery();
   });
-  const filter = (label: string, name: 'severities' | 'rules' | 'services' | 'labels', kind: Kind, tooltip: string) => (
+  const filter = (label: string, name: Filtered, kind: Kind, tooltip: string) => (
     <Filter
       datasource={datasource}
       kind={kind}
@@ -142,6 +144,10 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
       </InlineFieldRow>
       <InlineFieldRow>
         {filter('Label', 'labels', 'label', 'key:value; any value of a key, and all of the keys')}
+        {filter('Framework', 'frameworks', 'framework', 'Of compliance: any of these')}
+        {filter('Control', 'controls', 'control', 'Of a framework: any of these')}
+      </InlineFieldRow>
+      <InlineFieldRow>
         {text('Message', 'text', 'Words of the message, all of them')}
         {text('Trace', 'traceId', 'The id of a trace')}
       </InlineFieldRow>
