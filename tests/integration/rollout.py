@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.deploy.helm import DEFAULT, Manifest, manifests, one
 from tests.integration.processes import Api, Betrace, free_port, until
+from tests.integration.test_kafka_security import reason
 
 _PROPAGATION = 2.0  # seconds until nobody is sent to a pod any more that is to go
 
@@ -62,12 +63,19 @@ class Pod:
     def wait(self) -> "Pod":
         """Until its readiness probe succeeds."""
 
+        said = "nothing"
+
         def look() -> bool | None:
+            nonlocal said
             assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}"
             time.sleep(self.orders.period)
-            return self.shown.ready()
+            said = reason(self.shown)
+            return said == "" or None
 
-        until(f"{self.name} is ready", look)
+        try:
+            until(f"{self.name} is ready", look, 120)
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}: {said}") from None
         return self
 
     def delete(self, service: "Service | None" = None) -> None:

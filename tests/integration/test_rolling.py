@@ -1,8 +1,8 @@
 """A new version under load: every worker and API is replaced as the chart has it, and nobody notices."""
 
 import gzip
+import json
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,23 +13,45 @@ from tests.integration.rollout import Orders, Pod, Service, workloads
 from tests.integration.test_main_job import FILES, RULES, SPANS, expected
 from tests.kafka import Kafka
 
-PACE = 0.03  # seconds between two records: over a minute in all
+LASTS = 40.0  # seconds after which a third of the records is still to come
+
+
+def traces() -> list[bytes]:
+    """The files' traces, a record each."""
+    found: dict[str, list[object]] = {}
+    for line in (line for file in FILES for line in gzip.decompress(file.read_bytes()).splitlines()):
+        for group in json.loads(line)["resourceSpans"]:
+            for scope in group["scopeSpans"]:
+                for span in scope["spans"]:
+                    alone = group | {"scopeSpans": [scope | {"spans": [span]}]}
+                    found.setdefault(span["traceId"], []).append(alone)
+    return [json.dumps({"resourceSpans": parts}).encode() for parts in found.values()]
 
 
 class Load:
-    """Sends the files once, record after record at an even pace, in a thread."""
+    """Sends the files' traces once, one after the other and ever slower, until it is told to finish."""
 
     def __init__(self, betrace: Betrace) -> None:
-        self.lines = [line for file in FILES for line in gzip.decompress(file.read_bytes()).splitlines()]
+        self.left = traces()
         self.topic = betrace.settings["KAFKA_INPUT_TOPICS"].partition(":")[0]
         self.producer = Producer({"bootstrap.servers": betrace.settings["KAFKA_BROKERS"]})
+        self.hurry = threading.Event()
         self.thread = threading.Thread(target=self._send, daemon=True)
         self.thread.start()
 
+    def finish(self) -> None:
+        """Send the rest, of which there has to be some."""
+        assert self.left
+        self.hurry.set()
+        self.thread.join(60)
+        assert not self.left
+
     def _send(self) -> None:
-        for line in self.lines:
-            self.producer.produce(self.topic, line)
-            time.sleep(PACE)
+        while self.left:
+            self.producer.produce(self.topic, self.left[-1])
+            self.producer.poll(0)
+            self.left.pop()
+            self.hurry.wait(LASTS / (len(self.left) + 1))
         self.producer.flush()
 
 
@@ -67,14 +89,13 @@ def test_a_rolling_restart_under_load_loses_nothing_and_fails_no_request(
                 assert working[number].shown.ready() is None
                 working[number] = Pod(stack, betrace, "worker", f"worker-{number}", workers).wait()
                 assert owns(working[number])
-            assert load.thread.is_alive()
             for number in (0, 1):  # a Deployment takes one away when a new one more is ready
                 there = ids(serving[number])
                 new = Pod(stack, betrace, "api", f"api-{number + 2}", apis).wait()
                 assert there <= ids(new), "it said that it was ready, and lacked what others had shown"
                 service.add(new)
                 serving[number].delete(service)
-            load.thread.join(120)
+            load.finish()
             betrace.settled(SPANS)
             until("all violations are there", lambda: wanted <= ids(service.pods[0]) or None)
         found = [ids(pod) for pod in service.pods]
