@@ -15,7 +15,9 @@ export function complaints(zip) {
   try {
     execFileSync('unzip', ['-q', zip, '-d', work]);
     const tops = fs.readdirSync(work);
-    return tops.length === 1 ? complaintsOf(path.join(work, tops[0])) : [`one folder is needed, not ${tops.join(', ')}`];
+    return tops.length === 1
+      ? complaintsOf(path.join(work, tops[0]))
+      : [`one folder is needed, not ${tops.join(', ')}`];
   } finally {
     fs.rmSync(work, { recursive: true });
   }
@@ -45,10 +47,16 @@ export function complaintsOf(folder) {
 
 function described({ id, type, name, info, dependencies, ...rest }, folder, demand) {
   demand(id === folder, `the folder ${folder} is not the id ${id}`);
-  demand(/^[0-9a-z]+-([0-9a-z]+-)?(app|panel|datasource)$/.test(id) && id.endsWith(type), `the id ${id} is none of a ${type}`);
+  demand(
+    /^[0-9a-z]+-([0-9a-z]+-)?(app|panel|datasource)$/.test(id) && id.endsWith(type),
+    `the id ${id} is none of a ${type}`
+  );
   demand(/^\d+\.\d+\.\d+/.test(info?.version), `info.version is ${info?.version}`);
   demand(/^\d{4}-\d\d-\d\d$/.test(info?.updated), `info.updated is ${info?.updated}`);
-  demand(name && info?.description && info?.author?.name && info?.keywords?.length > 0, 'a name, description, author and keywords are needed');
+  demand(
+    name && info?.description && info?.author?.name && info?.keywords?.length > 0,
+    'a name, description, author and keywords are needed'
+  );
   demand(/^>=\d+\.\d+\.\d+/.test(dependencies?.grafanaDependency), 'dependencies.grafanaDependency is needed');
   demand(!JSON.stringify({ id, name, info, ...rest }).includes('%'), 'plugin.json has a %PLACEHOLDER%');
 }
@@ -57,12 +65,18 @@ function pictures({ info }, folder, demand) {
   for (const logo of [info?.logos?.small, info?.logos?.large]) {
     const file = path.join(folder, logo ?? '-');
     const svg = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';
-    demand(svg.startsWith('<svg') && !/<script|\son\w+=|javascript:|href=/i.test(svg), `the logo ${logo} is no safe SVG`);
+    demand(
+      svg.startsWith('<svg') && !/<script|\son\w+=|javascript:|href=/i.test(svg),
+      `the logo ${logo} is no safe SVG`
+    );
   }
   demand(info?.screenshots?.length > 0, 'a screenshot is needed');
   for (const { path: name } of info?.screenshots ?? []) {
     const file = path.join(folder, name);
-    demand(fs.existsSync(file) && fs.readFileSync(file).toString('hex', 0, 4) === PNG, `the screenshot ${name} is no PNG`);
+    demand(
+      fs.existsSync(file) && fs.readFileSync(file).toString('hex', 0, 4) === PNG,
+      `the screenshot ${name} is no PNG`
+    );
   }
 }
 
@@ -70,7 +84,10 @@ function readme(text, demand) {
   demand(text.length > 500 && !text.includes('<!--'), 'README.md says little, or has comments of the template');
   demand(!/\b(npm|yarn|webpack|docker compose)\b/.test(text), 'README.md is for users, not for builders');
   const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1]);
-  demand(links.every((link) => /^(https?:|#)/.test(link)), `README.md has relative links: ${links}`);
+  demand(
+    links.every((link) => /^(https?:|#)/.test(link)),
+    `README.md has relative links: ${links}`
+  );
 }
 
 function scripts(folder, demand) {
@@ -84,8 +101,14 @@ function scripts(folder, demand) {
 
 function backend({ backend = false, executable }, folder, demand) {
   const files = fs.readdirSync(folder).filter((name) => name.startsWith('gpx_'));
-  demand(backend === files.length > 0, backend ? `no binaries of ${executable}` : `binaries without a backend: ${files}`);
-  demand(!backend || fs.existsSync(path.join(folder, 'go_plugin_build_manifest')), 'go_plugin_build_manifest is missing');
+  demand(
+    backend === files.length > 0,
+    backend ? `no binaries of ${executable}` : `binaries without a backend: ${files}`
+  );
+  demand(
+    !backend || fs.existsSync(path.join(folder, 'go_plugin_build_manifest')),
+    'go_plugin_build_manifest is missing'
+  );
   for (const name of files) {
     demand(BINARY.test(name) && name.startsWith(`${executable}_`), `${name} is no binary of ${executable}`);
     demand((fs.statSync(path.join(folder, name)).mode & 0o777) === 0o755, `${name} has not the mode 755`);

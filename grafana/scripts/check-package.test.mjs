@@ -19,21 +19,47 @@ test('both packages are as they should be', () => {
   zips.forEach((name) => assert.deepEqual(complaints(path.join(DIST, name)), []));
 });
 
-const write = (name, change) => (folder) => fs.writeFileSync(path.join(folder, name), change(fs.readFileSync(path.join(folder, name), 'utf8')));
+const write = (name, change) => (folder) =>
+  fs.writeFileSync(path.join(folder, name), change(fs.readFileSync(path.join(folder, name), 'utf8')));
 const edit = (change) => write('plugin.json', (text) => JSON.stringify(change(JSON.parse(text))));
 
 const SPOILT = [
   ['no changelog', 'betrace-app', (folder) => fs.rmSync(path.join(folder, 'CHANGELOG.md')), /CHANGELOG.md is missing/],
   ['another id', 'betrace-app', edit((plugin) => ({ ...plugin, id: 'other-app' })), /is not the id other-app/],
-  ['an unfilled version', 'betrace-app', edit((plugin) => ({ ...plugin, info: { ...plugin.info, version: '%VERSION%' } })), /info.version is %VERSION%/],
-  ['a logo with a script', 'betrace-app', write('img/logo.svg', (svg) => svg.replace('</svg>', '<script/></svg>')), /no safe SVG/],
+  [
+    'an unfilled version',
+    'betrace-app',
+    edit((plugin) => ({ ...plugin, info: { ...plugin.info, version: '%VERSION%' } })),
+    /info.version is %VERSION%/,
+  ],
+  [
+    'a logo with a script',
+    'betrace-app',
+    write('img/logo.svg', (svg) => svg.replace('</svg>', '<script/></svg>')),
+    /no safe SVG/,
+  ],
   ['a screenshot that is none', 'betrace-app', write('img/rules.png', () => 'text'), /no PNG/],
   ['a template’s comment', 'betrace-app', write('README.md', (text) => `${text}<!-- -->`), /template/],
   ['a second React', 'betrace-app', write('module.js', (text) => `${text}"Minified React error"`), /React is bundled/],
   ['much JavaScript', 'betrace-app', write('module.js', (text) => text + ' '.repeat(300_000)), /more than 300000/],
-  ['a backend without binaries', 'betrace-app', edit((plugin) => ({ ...plugin, backend: true, executable: 'gpx_x' })), /no binaries of gpx_x/],
-  ['a binary that cannot run', 'betrace-datasource', (folder) => fs.chmodSync(path.join(folder, 'gpx_betrace_linux_amd64'), 0o644), /not the mode 755/],
-  ['no manifest', 'betrace-datasource', (folder) => fs.rmSync(path.join(folder, 'go_plugin_build_manifest')), /manifest is missing/],
+  [
+    'a backend without binaries',
+    'betrace-app',
+    edit((plugin) => ({ ...plugin, backend: true, executable: 'gpx_x' })),
+    /no binaries of gpx_x/,
+  ],
+  [
+    'a binary that cannot run',
+    'betrace-datasource',
+    (folder) => fs.chmodSync(path.join(folder, 'gpx_betrace_linux_amd64'), 0o644),
+    /not the mode 755/,
+  ],
+  [
+    'no manifest',
+    'betrace-datasource',
+    (folder) => fs.rmSync(path.join(folder, 'go_plugin_build_manifest')),
+    /manifest is missing/,
+  ],
 ];
 
 for (const [name, id, spoil, expected] of SPOILT) {
