@@ -34,10 +34,21 @@ class Field:
     values: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """Reads the attribute of that key, of a span or else of its resource."""
+
+    key: str
+
+    def __call__(self, span: Span, trace: Trace) -> Any:
+        """The value; None if it is missing."""
+        return span.attribute(self.key)
+
+
 def field_of(text: str, quoted: bool = False) -> Field | None:
     """The field of that name; None for one that BeTrace does not know. A quoted one is an attribute."""
     if quoted:
-        return Field(lambda span, trace: span.attribute(text), text)
+        return Field(Attribute(text), text)
     if text in _INTRINSIC:
         return _INTRINSIC[text]
     if ":" in text:
@@ -45,7 +56,7 @@ def field_of(text: str, quoted: bool = False) -> Field | None:
     scope, _, key = text.partition(".")
     if key and scope in _SCOPED:
         return _SCOPED[scope](key)
-    return Field(lambda span, trace: span.attribute(text), text)
+    return Field(Attribute(text), text)
 
 
 def _of_scope(key: str) -> Field:

@@ -1,6 +1,8 @@
 """What shows without judging that a rule does not apply to a trace, as most rules do not to most traces."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from dsl.bound import Bound
 from dsl.condition import And, Apart, Condition, Some
@@ -16,8 +18,14 @@ class Guard:
 
     def may_hold(self, trace: Trace, max_steps: int) -> bool:
         """False if it surely does not, in so many steps at most, and nothing fails to compare."""
-        spans = trace.named(self.name)
-        return len(spans) > max_steps or self.bound.may_hold(spans, trace)
+        numbers = trace.names.get(self.name, ())
+        return len(numbers) > max_steps or self.bound.may_hold(self._values(trace))
+
+    def _values(self, trace: Trace) -> Iterable[Any]:
+        key = self.bound.attribute
+        if key is not None:
+            return trace.attributes(self.name, key)
+        return (self.bound.read(span, trace) for span in trace.named(self.name))
 
 
 def guard(condition: Condition) -> Guard | None:

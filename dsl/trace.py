@@ -63,8 +63,7 @@ class Span:
 
     def attribute(self, key: str) -> Any:
         """The span attribute of that key, else the resource's, else None."""
-        found = find(self.message.attributes, key)
-        return find(self.resource.attributes, key) if found is None else found
+        return _attribute(self.message, self.resource, key)
 
 
 class Trace:
@@ -118,6 +117,11 @@ class Trace:
                 spans.sort(key=_ORDER)
             self._named[name] = spans
         return spans
+
+    def attributes(self, name: str, key: str) -> list[Any]:
+        """The attribute of that key of each span of that name, in no order; no span is made for it."""
+        found = [self._found[number] for number in self.names.get(name, ())]
+        return [_attribute(message, origin.resource, key) for message, origin in found]
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
@@ -242,6 +246,11 @@ def by_parent(spans: Iterable[Span]) -> dict[bytes, list[Span]]:
 def find(attributes: Mapping[str, AnyValue], key: str) -> Any:
     """The value of the attribute of that key; None if there is none or it has no value."""
     return plain(attributes[key]) if key in attributes else None
+
+
+def _attribute(message: Any, resource: Any, key: str) -> Any:
+    found = find(message.attributes, key)
+    return find(resource.attributes, key) if found is None else found
 
 
 def plain(value: AnyValue) -> Any:

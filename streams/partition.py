@@ -1,6 +1,7 @@
 """One partition of the spans topic from blocks and ticks to judged traces, over any restarts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -249,7 +250,8 @@ class Partition:
             self.group.remove(trace.trace_id)
             until = self.kept.remembered(judged.clock)
             self._judged.append((trace.trace_id, Where.of(key, trace, until)))
-            metrics.CLOSED.labels(trace.reason).inc()
+        for reason, traces in Counter(trace.reason for trace in judged.traces).items():
+            metrics.CLOSED.labels(reason).inc(traces)
         self.state.totals.judged += judged.spans
         self.state.totals.duplicate += judged.duplicates
         metrics.JUDGED.inc(judged.spans)
