@@ -1,6 +1,8 @@
 """`betrace shop`: sends what the made-up shop does to an OTLP endpoint, such as a Collector, for ever."""
 
+import contextlib
 import itertools
+import signal
 import time
 
 import click
@@ -16,9 +18,19 @@ _TELL = 60.0  # seconds between two lines of counts
 
 
 def run_shop(url: str) -> None:
-    """Send until interrupted; UserError for what the endpoint refuses. One that is away is waited for."""
+    """Send until SIGINT or SIGTERM; UserError for what the endpoint refuses. One away is waited for."""
     if not url.startswith("http://"):
         raise UserError(f"{url} is no http://host:port, such as http://localhost:4318")
+    for name in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # also where they were ignored, as of process 1
+        signal.signal(name, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        _send(url)
+
+
+def _send(url: str) -> None:
     sender = HttpSender(Endpoint(url, "http", {}), clock.now)
     sent, told = 0, time.monotonic()
     waiting = ""
