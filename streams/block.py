@@ -15,7 +15,6 @@ A tick is the version byte, "T", and JSON.
 
 import json
 import struct
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -34,7 +33,6 @@ _HEAD = struct.Struct("<BBI")
 _SECTION = struct.Struct("<IQHQI")
 _ENTRY = struct.Struct("<16sIII")
 _SIZE = struct.Struct("<I")
-_NUMBER = "I" if array("I").itemsize == 4 else "L"
 
 
 class UnknownRecord(ValueError):
@@ -102,10 +100,10 @@ class Builder:
         self._payload.append(spans)
         self._payload_size += size
         known = len(self._prefixes)
-        numbers = array(_NUMBER, map(self._numbers.__getitem__, fragment.prefixes))
+        numbers = struct.pack(f"<{count}I", *map(self._numbers.__getitem__, fragment.prefixes))
         for prefix in islice(reversed(self._prefixes), len(self._prefixes) - known):
             self.size += 8 + len(prefix.resource) + len(prefix.scope)
-        self._entries += (_ENTRY.pack(trace_id, count, start, size), *fragment.ids, numbers.tobytes())
+        self._entries += (_ENTRY.pack(trace_id, count, start, size), *fragment.ids, numbers)
         self._traces += 1
         self.spans += count
         self.size += _ENTRY.size + 20 * count + size
@@ -187,7 +185,7 @@ class Block:
             self.open()
         _, count, start, size = _ENTRY.unpack_from(self.data, at)
         at += _ENTRY.size + 16 * count
-        numbers = array(_NUMBER, self.data[at : at + 4 * count])
+        numbers = struct.unpack_from(f"<{count}I", self.data, at)
         return self._spans[start : start + size], [self._origins[number] for number in numbers]
 
     def open(self) -> None:

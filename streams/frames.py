@@ -31,10 +31,7 @@ def _pool() -> DescriptorPool:
     return pool
 
 
-_POOL = _pool()
-
-
-Traces: Any = GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.Traces"))
+Traces: Any = GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.Traces"))
 
 
 def framed(tag: int, data: bytes) -> bytes:
