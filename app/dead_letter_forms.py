@@ -63,6 +63,11 @@ def letter_json(letter: Letter) -> dict[str, Any]:
     }
 
 
+def most_first(counts: Counter[str]) -> list[tuple[str, int]]:
+    """What was counted, the most frequent first; of those as frequent by name, whatever was read first."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
 def list_lines(listed: Listed) -> Iterator[str]:
     """The list for people."""
     for item in listed.items:
@@ -71,7 +76,7 @@ def list_lines(listed: Listed) -> Iterator[str]:
         more = f"  after replay of {item['replayed']}" if item["replayed"] else ""
         about = f"{item['reason']:<15} {item['size']:>10,} bytes  {source}{more}"
         yield f"{item['at']:<10} {item['time'] or '-':<24} {about}"
-    by_reason = ", ".join(f"{count:,} {reason}" for reason, count in listed.counts.most_common())
+    by_reason = ", ".join(f"{count:,} {reason}" for reason, count in most_first(listed.counts))
     total = listed.counts.total()
     shown = f"; the newest {len(listed.items):,} are shown" if total > len(listed.items) else ""
     yield f"{total:,} dead letters" + (f": {by_reason}" if by_reason else "") + shown

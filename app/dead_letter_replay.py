@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from app.dead_letter_forms import most_first
 from app.dead_letters import Letter, Wanted, read
 from app.sending import Sending
 from app.told import told
@@ -75,5 +76,5 @@ def replay_lines(done: Replayed, *, dry: bool) -> Iterator[str]:
         yield f"{count:,} dead letters {'would be sent' if dry else 'sent'} to {topic}"
     if not done.sent:
         yield "no dead letters to send"
-    for why, count in done.left.most_common():
+    for why, count in most_first(done.left):
         yield f"{count:,} not sent: {why}"

@@ -204,7 +204,7 @@ def test_dead_letters_are_listed_shown_and_those_that_came_back_are_told(betrace
         assert raw.encode() == not_otlp.value
 
         text = betrace.run("dead-letters", "list", "--topic", f"{group}.json", "--from", "1h", "--limit", "1")
-        assert "2 dead letters: 1 malformed, 1 bad_trace_id; the newest 1 are shown" in text
+        assert "2 dead letters: 1 bad_trace_id, 1 malformed; the newest 1 are shown" in text
         early = betrace.run("dead-letters", "list", "--reason", "malformed", "--to", "1h")
         assert early == "0 dead letters\n"
         done = betrace.run("dead-letters", "replay", "--topic", f"{group}.json")
