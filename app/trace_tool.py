@@ -54,7 +54,7 @@ def _as_json(trace_id: str, found: "Held") -> dict[str, Any]:
         },
         "parts": [
             {
-                "block": part.at.block,
+                "block": part.at[0],
                 "input": f"{part.source.topic}/{part.source.partition}",
                 "offset": part.offset,
                 "came": _moment(part.came),

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
 
 from dsl import nodes as n
 from dsl.clause import Clause, clause
 from dsl.fields import RESERVED, field_of
-from dsl.guard import guard
+from dsl.guard import Guard, guard
 from dsl.judge import PLACEHOLDER, TRACE_PLACEHOLDERS, Compiled, judge
 from dsl.needs import needs
 from dsl.parse import parse
@@ -22,14 +24,22 @@ class RuleError(ValueError):
     """A rule that does not compile; `load` would have said so with its place."""
 
 
+class Candidate(NamedTuple):
+    """A rule by its number, and what tells whether it may apply."""
+
+    number: int
+    first: Guard | None
+    skips: bool  # incomplete traces, of which that is told
+
+
 @dataclass(frozen=True, slots=True)
 class RuleSet:
     """The rules in force, found by the names of the spans that they need."""
 
     compiled: tuple[Compiled, ...]
     max_steps: int
-    by_name: dict[str, list[int]] = field(default_factory=dict)
-    always: tuple[int, ...] = ()
+    by_name: dict[str, list[Candidate]] = field(default_factory=dict)
+    always: tuple[Candidate, ...] = ()
     ids: frozenset[str] = frozenset()
 
     @property
@@ -44,20 +54,13 @@ class RuleSet:
 
     def chosen(self, trace: Trace) -> list[Compiled]:
         """The rules that may apply, or are skipped: what each needs and asks first is there."""
-        numbers = set(self.always)
-        for name in trace.names.keys() & self.by_name.keys():
-            numbers.update(self.by_name[name])
-        found: list[Compiled] = []
-        for number in sorted(numbers):
-            each = self.compiled[number]
-            guard = each.guard
-            if (
-                guard is None
-                or guard.may_hold(trace, self.max_steps)
-                or (each.rule.on_incomplete == "skip" and not trace.complete)
-            ):
-                found.append(each)
-        return found
+        found: set[int] = set()
+        by_name = self.by_name
+        candidates = [self.always, *map(by_name.__getitem__, trace.names.keys() & by_name.keys())]
+        for number, first, skips in chain.from_iterable(candidates):
+            if first is None or first.may_hold(trace, self.max_steps) or (skips and not trace.complete):
+                found.add(number)
+        return [self.compiled[number] for number in sorted(found)]
 
 
 def compile_rules(rules: Iterable[Rule], *, max_steps: int = 1_000_000) -> RuleSet:
@@ -68,12 +71,16 @@ def compile_rules(rules: Iterable[Rule], *, max_steps: int = 1_000_000) -> RuleS
 def rule_set(compiled: Iterable[Compiled], max_steps: int) -> RuleSet:
     """The set of rules that are compiled already."""
     rules = tuple(compiled)
-    by_name: dict[str, list[int]] = {}
+    by_name: dict[str, list[Candidate]] = {}
+    always: list[Candidate] = []
     for number, each in enumerate(rules):
+        candidate = Candidate(number, each.guard, each.rule.on_incomplete == "skip")
+        if each.needs is None:
+            always.append(candidate)
         for name in each.needs or ():
-            by_name.setdefault(name, []).append(number)
-    always = tuple(i for i, each in enumerate(rules) if each.needs is None)
-    return RuleSet(rules, max_steps, by_name, always, frozenset(each.rule.id for each in rules))
+            by_name.setdefault(name, []).append(candidate)
+    ids = frozenset(each.rule.id for each in rules)
+    return RuleSet(rules, max_steps, by_name, tuple(always), ids)
 
 
 def compile_rule(rule: Rule) -> Compiled:

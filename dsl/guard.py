@@ -1,8 +1,6 @@
 """What shows without judging that a rule does not apply to a trace, as most rules do not to most traces."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from dsl.bound import Bound
 from dsl.condition import And, Apart, Condition, Some
@@ -18,14 +16,15 @@ class Guard:
 
     def may_hold(self, trace: Trace, max_steps: int) -> bool:
         """False if it surely does not, in so many steps at most, and nothing fails to compare."""
-        numbers = trace.names.get(self.name, ())
-        return len(numbers) > max_steps or self.bound.may_hold(self._values(trace))
-
-    def _values(self, trace: Trace) -> Iterable[Any]:
+        numbers = trace.names.get(self.name)
+        if numbers is None:
+            return False
         key = self.bound.attribute
+        if len(numbers) > max_steps:
+            return True
         if key is not None:
-            return trace.attributes(self.name, key)
-        return (self.bound.read(span, trace) for span in trace.named(self.name))
+            return self.bound.may_hold(trace.attributes(self.name, key))
+        return self.bound.may_hold(self.bound.read(span, trace) for span in trace.named(self.name))
 
 
 def guard(condition: Condition) -> Guard | None:

@@ -21,10 +21,6 @@ class Origin(NamedTuple):
     scope: Any
 
 
-Found = tuple[Any, Origin]
-"""A span as it was found: its message and where it comes from."""
-
-
 class Span:
     """One span with its resource and scope, messages of `dsl.messages`; attributes are looked up, not copied.
 
@@ -69,44 +65,50 @@ class Span:
 class Trace:
     """All distinct spans of one trace; a `Span` is made when it is asked for: it costs as much as parsing."""
 
-    def __init__(self, found: list[Found], cut: bool) -> None:
+    def __init__(self, messages: Sequence[Any], origins: Sequence[Origin], cut: bool) -> None:
         """Of copies of a span the one with the later end counts."""
-        ids = [message.span_id for message, _ in found]
+        ids = [message.span_id for message in messages]
         self.duplicates = len(ids) - len(set(ids))
         if self.duplicates:
-            found = _distinct(found)
-            ids = [message.span_id for message, _ in found]
-        self._found = found
+            messages, origins = _distinct(messages, origins)
+            ids = [message.span_id for message in messages]
+        self._messages = messages
+        self._origins = origins
         self._ids = ids
         self._made: dict[int, Span] = {}
         self._named: dict[str, list[Span]] = {}
         self._cut = cut
+        names: dict[str, list[int]] = {}
+        for number, message in enumerate(messages):
+            name = message.name
+            if name in names:
+                names[name].append(number)
+            else:
+                names[name] = [number]
+        self.names = names
+        """Span names, each with the numbers of the spans that have it."""
 
     @classmethod
     def of(cls, data: bytes, *, cut: bool = False) -> "Trace":
         """The trace of a serialised TracesData; DecodeError."""
-        found: list[Found] = []
+        messages: list[Any] = []
+        origins: list[Origin] = []
         for group in TracesData.FromString(data).resource_spans:
             for scope_spans in group.scope_spans:
-                origin = Origin(group.resource, scope_spans.scope)
-                found += [(message, origin) for message in scope_spans.spans]
-        return cls(found, cut)
+                messages += scope_spans.spans
+                origins += [Origin(group.resource, scope_spans.scope)] * len(scope_spans.spans)
+        return cls(messages, origins, cut)
 
     @classmethod
-    def of_spans(cls, data: bytes, origins: Iterable[Origin], *, cut: bool = False) -> "Trace":
+    def of_spans(cls, data: bytes, origins: Sequence[Origin], *, cut: bool = False) -> "Trace":
         """The trace of serialised `spans` fields of a ScopeSpans, given the origin of each."""
-        return cls(list(zip(ScopeSpans.FromString(data).spans, origins, strict=True)), cut)
+        messages = list(ScopeSpans.FromString(data).spans)
+        if len(messages) != len(origins):
+            raise ValueError(f"{len(messages)} spans of {len(origins)} origins")
+        return cls(messages, origins, cut)
 
     def __len__(self) -> int:
         return len(self._ids)
-
-    @cached_property
-    def names(self) -> dict[str, list[int]]:
-        """Span names, each with the numbers of the spans that have it."""
-        names: dict[str, list[int]] = {}
-        for number, (message, _) in enumerate(self._found):
-            names.setdefault(message.name, []).append(number)
-        return names
 
     def named(self, name: str) -> Sequence[Span]:
         """The spans of that name, in order of start time and span id."""
@@ -120,8 +122,11 @@ class Trace:
 
     def attributes(self, name: str, key: str) -> list[Any]:
         """The attribute of that key of each span of that name, in no order; no span is made for it."""
-        found = [self._found[number] for number in self.names.get(name, ())]
-        return [_attribute(message, origin.resource, key) for message, origin in found]
+        messages, found = self._messages, []
+        for number in self.names.get(name, ()):
+            value = find(messages[number].attributes, key)
+            found.append(find(self._origins[number].resource.attributes, key) if value is None else value)
+        return found
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
@@ -131,14 +136,13 @@ class Trace:
     def _span(self, number: int) -> Span:
         span = self._made.get(number)
         if span is None:
-            message, origin = self._found[number]
-            span = self._made[number] = Span(message, *origin)
+            span = self._made[number] = Span(self._messages[number], *self._origins[number])
         return span
 
     @property
     def trace_id(self) -> bytes:
         """16 bytes; empty for a trace without spans."""
-        return bytes(self._found[0][0].trace_id) if self._found else b""
+        return bytes(self._messages[0].trace_id) if self._messages else b""
 
     @cached_property
     def by_id(self) -> dict[bytes, Span]:
@@ -163,7 +167,7 @@ class Trace:
     @cached_property
     def complete(self) -> bool:
         """Exactly one root, every parent present, and not cut short by a limit."""
-        parents = [message.parent_span_id for message, _ in self._found]
+        parents = [message.parent_span_id for message in self._messages]
         roots = sum(map(parents.count, _NONE))
         return not self._cut and roots == 1 and set(parents).difference(self._ids, _NONE) == set()
 
@@ -245,7 +249,8 @@ def by_parent(spans: Iterable[Span]) -> dict[bytes, list[Span]]:
 
 def find(attributes: Mapping[str, AnyValue], key: str) -> Any:
     """The value of the attribute of that key; None if there is none or it has no value."""
-    return plain(attributes[key]) if key in attributes else None
+    value = attributes.get(key)
+    return None if value is None else plain(value)
 
 
 def _attribute(message: Any, resource: Any, key: str) -> Any:
@@ -268,15 +273,15 @@ def plain(value: AnyValue) -> Any:
     return getattr(value, kind)
 
 
-def _distinct(found: Iterable[Found]) -> list[Found]:
-    spans: dict[bytes, Found] = {}
-    for each in found:
+def _distinct(messages: Iterable[Any], origins: Iterable[Origin]) -> tuple[list[Any], list[Origin]]:
+    spans: dict[bytes, tuple[Any, Origin]] = {}
+    for each in zip(messages, origins, strict=True):
         known = spans.setdefault(each[0].span_id, each)
         if known is not each:
             spans[each[0].span_id] = max(known, each, key=_weight)
-    return list(spans.values())
+    return [message for message, _ in spans.values()], [origin for _, origin in spans.values()]
 
 
-def _weight(found: Found) -> tuple[int, bytes]:
+def _weight(found: tuple[Any, Origin]) -> tuple[int, bytes]:
     message, _ = found
     return message.end_time_unix_nano, message.SerializeToString(deterministic=True)

@@ -17,7 +17,6 @@ import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import NamedTuple
 
 from dsl.messages import ResourceSpans, ScopeSpans
@@ -76,14 +75,13 @@ class Builder:
     """A block in the making."""
 
     def __init__(self) -> None:
-        self.spans = 0
         self.size = _HEAD.size + _SIZE.size  # of the block before compression
         self._index: list[bytes] = []
         self._entries: list[bytes] = []
         self._section: tuple[Source, Position, int] | None = None
         self._traces = 0
-        self._prefixes: dict[Prefix, int] = {}
-        self._numbers = _Numbers((), {})
+        self._prefixes: dict[Prefix, bytes] = {}  # each with its number, as spans have it
+        self._numbers = _Numbers(self, ())
         self._payload: list[bytes] = []
         self._payload_size = 0
 
@@ -91,22 +89,26 @@ class Builder:
         """What is added from here on came from that input record, whose spans have these prefixes."""
         self._close_section()
         self._section = (source, position, time)
-        self._numbers = _Numbers(prefixes, self._prefixes)
+        self._numbers = _Numbers(self, prefixes)
 
     def add(self, trace_id: bytes, fragment: Fragment) -> None:
         """Add the spans of one trace."""
-        spans = b"".join(fragment.spans)
-        start, size, count = self._payload_size, len(spans), len(fragment.ids)
-        self._payload.append(spans)
+        spans = fragment.spans
+        count, size = len(spans), sum(map(len, spans))
+        head = _ENTRY.pack(trace_id, count, self._payload_size, size)
+        self._entries += (head, *fragment.ids, *map(self._numbers.__getitem__, fragment.prefixes))
+        self._payload += spans
         self._payload_size += size
-        known = len(self._prefixes)
-        numbers = struct.pack(f"<{count}I", *map(self._numbers.__getitem__, fragment.prefixes))
-        for prefix in islice(reversed(self._prefixes), len(self._prefixes) - known):
-            self.size += 8 + len(prefix.resource) + len(prefix.scope)
-        self._entries += (_ENTRY.pack(trace_id, count, start, size), *fragment.ids, numbers)
         self._traces += 1
-        self.spans += count
         self.size += _ENTRY.size + 20 * count + size
+
+    def number(self, prefix: Prefix) -> bytes:
+        """The number of a prefix in this block, as it is written."""
+        number = self._prefixes.get(prefix)
+        if number is None:
+            number = self._prefixes[prefix] = _SIZE.pack(len(self._prefixes))
+            self.size += 8 + len(prefix.resource) + len(prefix.scope)
+        return number
 
     def encode(self) -> bytes:
         """The record's value."""
@@ -131,16 +133,16 @@ class Builder:
         self._entries, self._traces = [], 0
 
 
-class _Numbers(dict[int, int]):
+class _Numbers(dict[int, bytes]):
     """Numbers of a record's prefixes in the block, by those in the record; given when first asked for."""
 
-    def __init__(self, prefixes: Sequence[Prefix], known: dict[Prefix, int]) -> None:
+    def __init__(self, block: Builder, prefixes: Sequence[Prefix]) -> None:
         super().__init__()
+        self._block = block
         self._prefixes = prefixes
-        self._known = known
 
-    def __missing__(self, number: int) -> int:
-        found = self[number] = self._known.setdefault(self._prefixes[number], len(self._known))
+    def __missing__(self, number: int) -> bytes:
+        found = self[number] = self._block.number(self._prefixes[number])
         return found
 
 

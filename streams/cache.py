@@ -15,10 +15,13 @@ class BlockCache:
     def __init__(self) -> None:
         self._blocks: OrderedDict[tuple[int, int], Block] = OrderedDict()
         self._size = 0
+        self._last: tuple[int, int] | None = None  # what was asked for before, as fragments share blocks
 
     def block(self, store: Store, partition: int, offset: int) -> Block:
         """The block at `offset`, which is in the table as long as one of its traces is in flight."""
         key = partition, offset
+        if key == self._last:
+            return self._blocks[key]
         block = self._blocks.get(key)
         if block is None:
             value = store.get(block_key(offset))
@@ -31,4 +34,5 @@ class BlockCache:
                 self._size -= self._blocks.popitem(last=False)[1].size
         else:
             self._blocks.move_to_end(key)
+        self._last = key
         return block

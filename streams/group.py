@@ -21,13 +21,6 @@ _TRACE_OVERHEAD = (
 )
 
 
-class FragmentAt(NamedTuple):
-    """Where some spans of a trace are kept: a block, by its offset, and the entry in it."""
-
-    block: int
-    entry: int
-
-
 class Due(NamedTuple):
     """A trace that is done, and why."""
 
@@ -42,7 +35,7 @@ class InFlight:
 
     first: int
     ids: bytes = b""  # (span id, parent id) x spans
-    at: bytes = b""  # packed FragmentAt
+    at: bytes = b""  # packed, see `fragments`
     size: int = 0
     root_at: int | None = None
     full: Reason | None = None
@@ -65,8 +58,10 @@ class InFlight:
         known.add(_NONE)
         if not known.issuperset(parents):
             return False
-        roots = {span for span, parent in zip(spans, parents, strict=True) if parent == _NONE}
-        return len(roots) == 1
+        roots = parents.count(_NONE)
+        if roots > 1:  # or copies of one
+            roots = len({span for span, parent in zip(spans, parents, strict=True) if parent == _NONE})
+        return roots == 1
 
 
 @dataclass(slots=True)
@@ -92,6 +87,14 @@ class Group:
     spans: int = 0
     reopened: dict[bytes, int] = field(default_factory=dict)  # traces judged before: the first block of each
     _queue: list[tuple[int, bytes]] = field(default_factory=list)
+    _max_wait: int = field(init=False)  # ms, as those below
+    _root_grace: int = field(init=False)
+    _late_grace: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._max_wait = ms(self.windows.max_wait)
+        self._root_grace = ms(self.windows.root_grace)
+        self._late_grace = ms(self.windows.late_grace)
 
     def add(self, block: int, entry: Entry, time: int) -> bool:
         """Put the spans of a block's entry to their trace; False if that trace takes no more.
@@ -103,7 +106,7 @@ class Group:
             trace = self.traces[entry.trace_id] = InFlight(time)
             self.load.traces += 1
             self.load.memory += _TRACE_OVERHEAD
-            self._wake(entry.trace_id, time + ms(self.windows.max_wait))
+            self._wake(entry.trace_id, time + self._max_wait)
         elif trace.full:
             return False
         trace.ids += entry.ids
@@ -117,10 +120,10 @@ class Group:
     def reopen(self, trace_id: bytes, before: int, at: bytes, time: int) -> None:
         """Take a judged trace in again: `before` spans at `at`; `time` (ms) is the first late span's."""
         trace = self.traces[trace_id] = InFlight(time, at=at, before=before)
-        self.reopened[trace_id] = min(fragment.block for fragment in fragments(at))
+        self.reopened[trace_id] = first_block(at)
         self.load.traces += 1
         self.load.memory += trace.memory
-        self._wake(trace_id, time + ms(self.windows.late_grace))
+        self._wake(trace_id, time + self._late_grace)
 
     def due(self, clock: int) -> Iterator[Due]:
         """The traces that are done at `clock`, in an order of their own; `remove` each when it is judged."""
@@ -155,10 +158,10 @@ class Group:
         elif trace.root_at is None:
             if NO_PARENT in entry.ids and _NONE in array("Q", entry.ids)[1::2]:
                 trace.root_at = time
-                self._wake(entry.trace_id, time + ms(self.windows.root_grace))
-        elif time >= trace.root_at + ms(self.windows.root_grace):
+                self._wake(entry.trace_id, time + self._root_grace)
+        elif time >= trace.root_at + self._root_grace:
             # it was not closed when its grace ended: look again
-            self._wake(entry.trace_id, trace.root_at + ms(self.windows.root_grace))
+            self._wake(entry.trace_id, trace.root_at + self._root_grace)
         trace.full = self._over(trace)
         if trace.full:
             self._wake(entry.trace_id, 0)
@@ -172,14 +175,10 @@ class Group:
         if trace.full:
             return trace.full
         if trace.before is not None:
-            return "late" if clock >= trace.first + ms(self.windows.late_grace) else None
-        if (
-            trace.root_at is not None
-            and clock >= trace.root_at + ms(self.windows.root_grace)
-            and trace.closed()
-        ):
+            return "late" if clock >= trace.first + self._late_grace else None
+        if trace.root_at is not None and clock >= trace.root_at + self._root_grace and trace.closed():
             return "root"
-        return "timeout" if clock >= trace.first + ms(self.windows.max_wait) else None
+        return "timeout" if clock >= trace.first + self._max_wait else None
 
     def _pressed(self, woken: Iterable[bytes]) -> Iterator[Due]:
         """This partition's share of what the worker holds over its limits, the oldest traces first.
@@ -201,6 +200,11 @@ class Group:
         heapq.heappush(self._queue, (time, trace_id))
 
 
-def fragments(packed: bytes) -> Iterator[FragmentAt]:
-    """Unpack `InFlight.at`."""
-    return (FragmentAt(*pair) for pair in _AT.iter_unpack(packed))
+def fragments(packed: bytes) -> Iterator[tuple[int, int]]:
+    """Where the spans of a trace are kept, from `InFlight.at`: offsets of blocks, each with the entry."""
+    return _AT.iter_unpack(packed)
+
+
+def first_block(packed: bytes) -> int:
+    """The first of the blocks in `InFlight.at`."""
+    return min(block for block, _ in fragments(packed))

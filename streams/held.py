@@ -9,7 +9,7 @@ from streams.admin import TopicError, partition_counts
 from streams.block import Block, Source, trace_of
 from streams.config import Config, ms
 from streams.fence import Fence, epoch_of
-from streams.group import FragmentAt, fragments
+from streams.group import fragments
 from streams.ranges import Ranges, headers_of
 from streams.state import (
     TICK_KEY,
@@ -31,7 +31,7 @@ class Part:
     `fate` is in-flight, judged, or late: too late for the trace, or more than it may have.
     """
 
-    at: FragmentAt
+    at: tuple[int, int]  # the block, and the entry in it
     source: Source
     offset: int  # of the input record
     came: int  # Kafka time, ms
@@ -120,7 +120,7 @@ def _parts(offset: int, kept: KeptBlock, trace_id: bytes) -> Iterator[Part]:
     for number, section in enumerate(block.sections()):
         for entry in section.entries:
             if entry.trace_id == trace_id and number not in kept.repeats:
-                at = FragmentAt(offset, entry.at)
+                at = offset, entry.at
                 spans = trace_of([(block, entry.at)]).spans
                 came = max(section.time, kept.clock)
                 yield Part(at, section.source, section.position.offset, came, "in-flight", spans)
@@ -132,5 +132,5 @@ def _fate(part: Part, tick: int, judgement: Judgement | None, until: int | None)
         return "in-flight"
     if part.at in set(fragments(judgement.trace.at)):
         return "judged"
-    late = part.at.block < tick or part.came > until or judgement.trace.full
+    late = part.at[0] < tick or part.came > until or judgement.trace.full
     return "late" if late else "in-flight"

@@ -175,12 +175,12 @@ class Ingest:
 
         How a record is cut into parts depends on the record alone, so that a part ingested again is the same.
         """
-        common = parts.common
+        common, limit = parts.common, self._limits.block_bytes
         shares: defaultdict[int, list[tuple[bytes, Fragment]]] = defaultdict(list)
-        for piece in pieces(parts, self._limits.block_bytes):
+        for piece in pieces(parts, limit):
             shares[zlib.crc32(piece[0]) % self._partitions].append(piece)
         for partition, share in shares.items():
-            for number, (part, size) in enumerate(_parts(share, self._limits.block_bytes - common)):
+            for number, (part, size) in enumerate(_parts(share, limit - common)):
                 builder = self._builder(partition, common + size)
                 builder.section(record.source, Position(record.offset, number), time, parts.prefixes)
                 for trace_id, fragment in part:
@@ -205,8 +205,9 @@ def _parts(
     """The share in parts of at most that size, each with its size."""
     start = size = 0
     for number, (_, fragment) in enumerate(share):
-        if size and size + fragment.size > limit:
+        more = fragment.size
+        if size and size + more > limit:
             yield share[start:number], size
             start, size = number, 0
-        size += fragment.size
+        size += more
     yield share[start:], size

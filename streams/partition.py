@@ -14,7 +14,7 @@ from streams.clock import Clock
 from streams.config import ms
 from streams.crash import CrashPoints
 from streams.draft import Draft, Earlier
-from streams.group import Due, Group, fragments
+from streams.group import Due, Group, first_block, fragments
 from streams.judge import LIMITS, Judge
 from streams.ledger import Ledger
 from streams.retention import Retention
@@ -28,6 +28,7 @@ from streams.state import (
     PartitionState,
     Where,
     block_key,
+    index_of,
     judged_key,
     offset_of,
     trace_key,
@@ -76,7 +77,7 @@ class Partition:
     cache: BlockCache
     applied: int = -1  # the last offset that this state holds
     published: int = -1  # the last tick that has been published; who publishes says so
-    _judged: list[tuple[bytes, Where]] = field(default_factory=list)  # by this tick, not indexed yet
+    _judged: list[tuple[bytes, bytes]] = field(default_factory=list)  # `I` of this tick, not written yet
 
     @classmethod
     async def open(cls, store: Store, number: int, first: int, group: Group, judge: Judge,
@@ -179,8 +180,7 @@ class Partition:
             return "over_limit"
         if time > where.first + ms(self.group.windows.late_window):
             return "window"
-        first = min(fragment.block for fragment in fragments(where.at))
-        return "evicted" if first < self.kept.first_block() else None
+        return "evicted" if first_block(where.at) < self.kept.first_block() else None
 
     def _count_late(self, spans: int, outcome: str) -> None:
         metrics.LATE.labels(outcome).inc(spans)
@@ -248,8 +248,7 @@ class Partition:
         self.judge.health.add(judged.activity, self.judge.now())
         for trace in judged.traces:
             self.group.remove(trace.trace_id)
-            until = self.kept.remembered(judged.clock)
-            self._judged.append((trace.trace_id, Where.of(key, trace, until)))
+        self._judged += index_of(key, judged.traces, self.kept.remembered(judged.clock))
         for reason, traces in Counter(trace.reason for trace in judged.traces).items():
             metrics.CLOSED.labels(reason).inc(traces)
         self.state.totals.judged += judged.spans
@@ -260,8 +259,7 @@ class Partition:
 
     def _index(self) -> None:
         """Note where traces were judged; after `T`: what is still to be judged (again) must not be found."""
-        for trace_id, where in self._judged:
-            self.store.write_local(trace_key(trace_id), where.encode())
+        self.store.write_all_local(self._judged)
         self._judged.clear()
 
     def _earlier(self, due: Due) -> Earlier | None:
@@ -275,11 +273,9 @@ class Partition:
         return Earlier(trace, findings, judged.upheld_on(due.trace_id))
 
     def _trace(self, due: Due) -> Trace:
-        places = ((self._block(block), entry) for block, entry in fragments(due.trace.at))
+        cache, store, number = self.cache, self.store, self.ledger.number
+        places = [(cache.block(store, number, block), entry) for block, entry in fragments(due.trace.at)]
         return trace_of(places, cut=due.reason in LIMITS)
-
-    def _block(self, offset: int) -> Block:
-        return self.cache.block(self.store, self.ledger.number, offset)
 
     async def _forget(self) -> list[Done]:
         needed = min(self.group.reopened.values(), default=2**64)
@@ -315,9 +311,8 @@ class Partition:
         for key, value in self.store.scan(judged_key(0, 0), judged_key(self.state.tick + 1, 0)):
             judged = Judged.decode(value)
             if offset_of(key) > indexed:
-                for trace in judged.traces:
-                    where = Where.of(key, trace, self.kept.remembered(judged.clock))
-                    self.store.write_local(trace_key(trace.trace_id), where.encode())
+                until = self.kept.remembered(judged.clock)
+                self.store.write_all_local(index_of(key, judged.traces, until))
             self.kept.judged(key, judged, len(value))
             await asyncio.sleep(0)
         self.store.write_local(INDEXED_KEY, b"%d" % self.state.tick)

@@ -36,6 +36,9 @@ def read(encoding: Encoding, value: bytes, *, signatures: bool = False) -> Split
 def pieces(parts: Split, block_bytes: int) -> Iterator[tuple[bytes, Fragment]]:
     """Each trace's spans in pieces that fit in a block; a span that alone does not is rejected in `parts`."""
     limit = block_bytes - _MARGIN
+    if parts.most < limit:
+        yield from parts.fragments.items()
+        return
     room = limit - parts.common
     for trace_id, fragment in parts.fragments.items():
         if fragment.size < room:

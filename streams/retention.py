@@ -57,10 +57,12 @@ class Retention:
         """Keep a judged chunk."""
         kept = Kept(self.remembered(judged.clock), key, size, len(judged.traces))
         self._keep(self._judged, kept)
+        open_for = ms(self.windows.late_window + self.windows.late_grace + self.windows.tick)
         for trace in judged.traces:
-            first = next(fragments(trace.at)).block
-            until = trace.first + ms(self.windows.late_window + self.windows.late_grace + self.windows.tick)
-            self._late[first] = max(until, self._late.get(first, 0))
+            first, _ = next(fragments(trace.at))
+            until = trace.first + open_for
+            if until > self._late.get(first, 0):
+                self._late[first] = until
 
     def remembered(self, clock: int) -> int:
         """The clock (ms) up to which what is judged at one is remembered."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -20,6 +21,8 @@ _HEADS = [head(0x12, size) for size in range(_USUAL)]
 PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry of its own
 
 _Messages = Sequence[Span | None]
+_Ids = tuple[bytes, bytes, bytes]  # of the trace, the span, its parent
+_IDS = attrgetter("trace_id", "span_id", "parent_span_id")
 _Kind = TypeVar("_Kind", bound=Message)
 
 
@@ -37,7 +40,11 @@ class Fragment:
     ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes
     spans: list[bytes] = field(default_factory=list)  # each a serialised `spans` field of a ScopeSpans
     prefixes: list[int] = field(default_factory=list)  # numbers in the prefixes of its message
-    size: int = 0  # bytes that it adds to a block at most, prefixes apart
+
+    @property
+    def size(self) -> int:
+        """Bytes that it adds to a block at most, prefixes apart."""
+        return sum(map(len, self.spans)) + PER_SPAN * len(self.spans)
 
     def runs(self, prefixes: Sequence[Prefix]) -> Iterator[tuple[Prefix, bytes]]:
         """Its spans with what they have in common, given the prefixes of its message."""
@@ -53,6 +60,7 @@ class Split:
     rejected: dict[str, list[tuple[Prefix, bytes]]] = field(default_factory=dict)  # by reason
     received: int = 0
     own: int = 0
+    size: int = 0  # bytes of the message
     signatures: bool = False  # whether to count the two below
     denied: int = 0  # spans that a verifier of signatures has marked as not verified
     unmarked: int = 0  # spans that no verifier has marked
@@ -65,6 +73,11 @@ class Split:
     def common(self) -> int:
         """Bytes that all prefixes add to a block at most."""
         return sum(len(each.resource) + len(each.scope) + 8 for each in self.prefixes)
+
+    @property
+    def most(self) -> int:
+        """Bytes that all of it adds to a block at most."""
+        return self.size + PER_SPAN * self.received + self.common
 
     def traces(self) -> Iterator[tuple[bytes, bytes]]:
         """Trace ids, each with its spans as a serialised TracesData."""
@@ -103,7 +116,7 @@ def split(data: bytes, *, signatures: bool = False) -> Split:
         groups = Traces.FromString(data).resource_spans
     except DecodeError:
         raise Malformed("its fields do not fit into one another") from None
-    result = Split(signatures=signatures)
+    result = Split(signatures=signatures, size=len(data))
     request = _parsed(ExportTraceServiceRequest, data)
     known = [None] * len(groups) if request is None else request.resource_spans
     for group, parsed in zip(groups, known, strict=True):
@@ -127,7 +140,6 @@ def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], l
         pieces[-1].ids.append(ids)
         pieces[-1].spans.append(span)
         pieces[-1].prefixes.append(number)
-        pieces[-1].size += len(span) + PER_SPAN
         size += needed
     return [piece for piece in pieces if piece.ids], too_large
 
@@ -170,13 +182,13 @@ def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix:
     fragments = result.fragments
     number = len(result.prefixes)
     result.prefixes.append(prefix)
-    for value, span in zip(spans, messages, strict=True):
+    for value, found in zip(spans, _ids(messages), strict=True):
         size = len(value)
         data = (_HEADS[size] if size < _USUAL else head(0x12, size)) + value
-        if span is None:
+        if found is None:
             result.rejected.setdefault("malformed_span", []).append((prefix, data))
             continue
-        trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
+        trace_id, span_id, parent = found
         fragment = fragments.get(trace_id)
         if (
             (fragment is None and (len(trace_id) != 16 or trace_id == _NO_TRACE))
@@ -187,14 +199,22 @@ def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix:
             reason = str(span_problem(trace_id, span_id, parent))
             result.rejected.setdefault(reason, []).append((prefix, data))
             continue
-        if result.signatures:
-            _count_signature(result, data, span)
         if fragment is None:
             fragment = fragments[trace_id] = Fragment()
         fragment.ids.append(span_id + (parent or NO_PARENT))
         fragment.spans.append(data)
         fragment.prefixes.append(number)
-        fragment.size += size + PER_SPAN
+    if result.signatures:
+        for value, span in zip(spans, messages, strict=True):
+            if span is not None and span_problem(*_IDS(span)) is None:
+                _count_signature(result, value, span)
+
+
+def _ids(messages: _Messages) -> Iterable[_Ids | None]:
+    """The ids of each span; None for one that did not parse, which a list may hold."""
+    if isinstance(messages, list):
+        return [None if span is None else _IDS(span) for span in messages]
+    return map(_IDS, messages)
 
 
 def _count_signature(result: Split, data: bytes, span: Span) -> None:

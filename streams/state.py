@@ -13,9 +13,9 @@ A write goes to RocksDB and to the changelog; the changelog of a partition is al
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import NamedTuple, get_args
+from typing import Final, NamedTuple, get_args
 
 from streams.activity import Activity, Told
 from streams.block import VERSION, Counts, Position, Source, UnknownRecord
@@ -34,6 +34,7 @@ _JUDGED_HEAD = struct.Struct("<BI")
 _JUDGED_TRACE = struct.Struct("<16sBQIIII")
 _WHERE = struct.Struct("<QHQQIB")
 _REASONS: tuple[Reason, ...] = get_args(Reason)
+_NUMBERS = {reason: number for number, reason in enumerate(_REASONS)}
 
 
 def block_key(offset: int) -> bytes:
@@ -49,6 +50,8 @@ def trace_key(trace_id: bytes) -> bytes:
 
 
 FIRST_TRACE, BEHIND_TRACES = b"I", b"J"
+FULL: Final[frozenset[Reason]] = frozenset({"span_limit", "size_limit"})
+"""Reasons for which a trace was judged that takes no more spans."""
 
 
 def offset_of(key: bytes) -> int:
@@ -83,7 +86,7 @@ class KeptBlock(NamedTuple):
 
 
 class JudgedTrace(NamedTuple):
-    """A trace that was judged, why then, and where its spans are (packed `group.FragmentAt`).
+    """A trace that was judged, why then, and where its spans are (`group.fragments`).
 
     `first` is the clock (ms) of its first judgement; `spans` are distinct, the others `duplicates`;
     `findings` says how many of the chunk's findings are its own, in order.
@@ -100,7 +103,7 @@ class JudgedTrace(NamedTuple):
     @property
     def full(self) -> bool:
         """Whether it takes no more spans."""
-        return self.reason in ("span_limit", "size_limit")
+        return self.reason in FULL
 
 
 class Finding(NamedTuple):
@@ -144,17 +147,8 @@ class Judged:
     def encode(self) -> bytes:
         """The table value."""
         traces = b"".join(
-            _JUDGED_TRACE.pack(
-                t.trace_id,
-                _REASONS.index(t.reason),
-                t.first,
-                t.spans,
-                t.duplicates,
-                t.findings,
-                len(t.at),
-            )
-            + t.at
-            for t in self.traces
+            _JUDGED_TRACE.pack(trace_id, _NUMBERS[reason], first, spans, duplicates, findings, len(at)) + at
+            for trace_id, reason, first, spans, duplicates, findings, at in self.traces
         )
         head = json.dumps(
             {
@@ -197,6 +191,14 @@ def _body(judged: bytes) -> bytes:
     return unpack(judged[_JUDGED_HEAD.size :])
 
 
+def index_of(key: bytes, traces: Iterable[JudgedTrace], until: int) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and `I` values of traces that the `J` of that key judged, remembered up to that clock (ms)."""
+    tick, chunk = offset_of(key), chunk_of(key)
+    for trace_id, reason, first, spans, duplicates, _, at in traces:
+        full = reason in FULL
+        yield b"I" + trace_id, _WHERE.pack(tick, chunk, until, first, spans + duplicates, full) + at
+
+
 class Where(NamedTuple):
     """The `I` value: in which `J` a trace was judged last, and what a late span of it needs to know."""
 
@@ -207,15 +209,6 @@ class Where(NamedTuple):
     spans: int  # with duplicates
     full: bool  # it takes no more
     at: bytes
-
-    @classmethod
-    def of(cls, key: bytes, trace: JudgedTrace, until: int) -> "Where":
-        """Of a trace that was judged in the `J` of that key, remembered up to that clock (ms)."""
-        spans = trace.spans + trace.duplicates
-        return cls(offset_of(key), chunk_of(key), until, trace.first, spans, trace.full, trace.at)
-
-    def encode(self) -> bytes:
-        return _WHERE.pack(*self[:6]) + self.at
 
     @classmethod
     def decode(cls, value: bytes) -> "Where":

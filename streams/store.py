@@ -1,6 +1,6 @@
 """What a partition needs of its table."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from typing import Protocol
 
 Done = Awaitable[object]
@@ -21,4 +21,8 @@ class Store(Protocol):
 
     def write_local(self, key: bytes, value: bytes | None) -> None:
         """Put or delete in RocksDB alone: for what can be derived."""
+        ...
+
+    def write_all_local(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Put many in RocksDB alone, at once: it takes a third of the time."""
         ...

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from asyncio import Future
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import faust
 from aiokafka.structs import RecordMetadata
 from faust.types import TP
+from rocksdict import WriteBatch
 
 from streams.fence import EPOCH_KEY, Fence, Fences, Written, headers
 from streams.lease import Lease
@@ -124,6 +125,13 @@ class PartitionStore:
             self._db.delete(key)
         else:
             self._db.put(key, value)
+
+    def write_all_local(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Put many here alone."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in items:
+            batch.put(key, value)
+        self._db.write(batch)
 
     @property
     def _db(self) -> Any:

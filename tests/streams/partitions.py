@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,9 @@ class Table:
             self.kept.pop(key, None)
         else:
             self.kept[key] = value
+
+    def write_all_local(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        self.kept.update(items)
 
     def recovered(self, writes: int) -> "Table":
         """The table on another machine, when that many writes had reached the changelog."""

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from streams.block import Entry
 from streams.config import Limits, Windows
-from streams.group import FragmentAt, Group, Load, fragments
+from streams.group import Group, Load, fragments
 
 WINDOWS = Windows(max_wait=30, root_grace=5)
 
@@ -105,10 +105,7 @@ def test_a_group_knows_where_its_spans_are_and_forgets_it_all() -> None:
     traces = group()
     traces.add(10, entry(1, (1, 0), at=4), 1000)
     traces.add(11, entry(1, (2, 1), at=9), 1000)
-    assert list(fragments(traces.traces[(1).to_bytes(16, "big")].at)) == [
-        FragmentAt(10, 4),
-        FragmentAt(11, 9),
-    ]
+    assert list(fragments(traces.traces[(1).to_bytes(16, "big")].at)) == [(10, 4), (11, 9)]
     assert (traces.spans, traces.load.traces) == (2, 1)
     traces.clear()
     assert (traces.spans, traces.load.traces, traces.load.memory, traces.traces) == (0, 0, 0, {})
