@@ -75,21 +75,27 @@ class Builder:
     """A block in the making."""
 
     def __init__(self) -> None:
-        self.size = _HEAD.size + _SIZE.size  # of the block before compression
+        self._size = _HEAD.size + _SIZE.size
         self._index: list[bytes] = []
         self._entries: list[bytes] = []
         self._section: tuple[Source, Position, int] | None = None
         self._traces = 0
         self._prefixes: dict[Prefix, bytes] = {}  # each with its number, as spans have it
-        self._numbers = _Numbers(self, ())
+        self._numbers = _Numbers((), self._prefixes)
         self._payload: list[bytes] = []
         self._payload_size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the block before compression."""
+        return self._size + self._numbers.size
 
     def section(self, source: Source, position: Position, time: int, prefixes: Sequence[Prefix]) -> None:
         """What is added from here on came from that input record, whose spans have these prefixes."""
         self._close_section()
         self._section = (source, position, time)
-        self._numbers = _Numbers(self, prefixes)
+        self._size += self._numbers.size
+        self._numbers = _Numbers(prefixes, self._prefixes)
 
     def add(self, trace_id: bytes, fragment: Fragment) -> None:
         """Add the spans of one trace."""
@@ -100,15 +106,7 @@ class Builder:
         self._payload += spans
         self._payload_size += size
         self._traces += 1
-        self.size += _ENTRY.size + 20 * count + size
-
-    def number(self, prefix: Prefix) -> bytes:
-        """The number of a prefix in this block, as it is written."""
-        number = self._prefixes.get(prefix)
-        if number is None:
-            number = self._prefixes[prefix] = _SIZE.pack(len(self._prefixes))
-            self.size += 8 + len(prefix.resource) + len(prefix.scope)
-        return number
+        self._size += _ENTRY.size + 20 * count + size
 
     def encode(self) -> bytes:
         """The record's value."""
@@ -129,20 +127,25 @@ class Builder:
         topic = source.topic.encode()
         head = _SECTION.pack(source.partition, *position, time, self._traces)
         self._index += (bytes((len(topic),)), topic, head, *self._entries)
-        self.size += 1 + len(topic) + _SECTION.size
+        self._size += 1 + len(topic) + _SECTION.size
         self._entries, self._traces = [], 0
 
 
 class _Numbers(dict[int, bytes]):
     """Numbers of a record's prefixes in the block, by those in the record; given when first asked for."""
 
-    def __init__(self, block: Builder, prefixes: Sequence[Prefix]) -> None:
+    def __init__(self, prefixes: Sequence[Prefix], known: dict[Prefix, bytes]) -> None:
         super().__init__()
-        self._block = block
+        self.size = 0  # bytes of the prefixes that are new to the block
         self._prefixes = prefixes
+        self._known = known
 
     def __missing__(self, number: int) -> bytes:
-        found = self[number] = self._block.number(self._prefixes[number])
+        prefix = self._prefixes[number]
+        if prefix not in self._known:
+            self._known[prefix] = _SIZE.pack(len(self._known))
+            self.size += 8 + len(prefix.resource) + len(prefix.scope)
+        found = self[number] = self._known[prefix]
         return found
 
 
