@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dsl.trace import Span, Trace, find
+from dsl.attributes import find
+from dsl.trace import Span, Trace
 
 # Words of the language that the grammar takes for names; as a name they are quoted.
 RESERVED = frozenset(

@@ -1,7 +1,7 @@
 """OTLP's messages as traces are judged by: attributes are maps, which find a key without reading all.
 
-The wire format of `map<string, AnyValue>` is that of `repeated KeyValue`. Of a key that stands twice, which
-OTLP forbids, the last value counts.
+The wire format of `map<string, bytes>` is that of `repeated KeyValue`, whose values are read when a rule asks
+for them (`dsl.attributes`). Of a key that stands twice, which OTLP forbids, the last value counts.
 """
 
 from typing import Any, Final
@@ -14,7 +14,6 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 _ENTRY = "AttributesEntry"
-_VALUE = ".opentelemetry.proto.common.v1.AnyValue"
 
 
 def _pool() -> DescriptorPool:
@@ -43,9 +42,7 @@ def _add_entry(message: DescriptorProto) -> None:
     entry.options.map_entry = True
     one = FieldDescriptorProto.LABEL_OPTIONAL
     entry.field.add(name="key", number=1, label=one, type=FieldDescriptorProto.TYPE_STRING)
-    entry.field.add(
-        name="value", number=2, label=one, type=FieldDescriptorProto.TYPE_MESSAGE, type_name=_VALUE
-    )
+    entry.field.add(name="value", number=2, label=one, type=FieldDescriptorProto.TYPE_BYTES)
 
 
 _POOL: Final = _pool()

@@ -1,12 +1,11 @@
 """A trace as it is judged: distinct spans over parsed OTLP messages, read only as far as rules ask."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-
+from dsl.attributes import find
 from dsl.messages import ScopeSpans, TracesData
 
 _NO_PARENT = bytes(8)
@@ -247,30 +246,9 @@ def by_parent(spans: Iterable[Span]) -> dict[bytes, list[Span]]:
     return found
 
 
-def find(attributes: Mapping[str, AnyValue], key: str) -> Any:
-    """The value of the attribute of that key; None if there is none or it has no value."""
-    value = attributes.get(key)
-    return None if value is None else plain(value)
-
-
 def _attribute(message: Any, resource: Any, key: str) -> Any:
     found = find(message.attributes, key)
     return find(resource.attributes, key) if found is None else found
-
-
-def plain(value: AnyValue) -> Any:
-    """An OTLP value as a Python one: str, bool, int, float, bytes, list or dict; None if it is empty."""
-    found = value.string_value or value.int_value or value.double_value
-    if found:  # the one that is set: to ask which it is takes longer
-        return found
-    kind = value.WhichOneof("value")
-    if kind is None:
-        return None
-    if kind == "array_value":
-        return [plain(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return {item.key: plain(item.value) for item in value.kvlist_value.values}
-    return getattr(value, kind)
 
 
 def _distinct(messages: Iterable[Any], origins: Iterable[Origin]) -> tuple[list[Any], list[Origin]]:
