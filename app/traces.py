@@ -10,7 +10,6 @@ from app.errors import UserError
 from app.pile import KEPT, Pile
 from dsl.trace import Trace
 from streams.otlp import WireError
-from streams.split import split
 from streams.trace_files import Problem, TracesPiece, read
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".binpb", ".pb")
@@ -69,7 +68,7 @@ class Traces:
             self.errors.append(str(problem))
 
     def _take(self, piece: TracesPiece, pile: Pile) -> None:
-        parts = split(piece.request.SerializeToString())
+        parts = piece.split()
         for trace_id, data in parts.traces():
             pile.add(trace_id, data)
         self.spans += parts.received

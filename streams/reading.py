@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from streams.config import Encoding
 from streams.otlp import WireError, request_of_json
 from streams.split import Fragment, Malformed, Split, cut, split
@@ -53,6 +55,6 @@ def pieces(parts: Split, block_bytes: int) -> Iterator[tuple[bytes, Fragment]]:
 
 def _split(encoding: Encoding, value: bytes, signatures: bool) -> Split:
     if encoding == "otlp_json":
-        data = request_of_json(value).SerializeToString() if value.strip() else b""
-        return split(data, signatures=signatures)
+        request = request_of_json(value) if value.strip() else ExportTraceServiceRequest()
+        return split(request.SerializeToString(), request=request, signatures=signatures)
     return split(value, signatures=signatures)

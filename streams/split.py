@@ -106,9 +106,12 @@ class _Scope(NamedTuple):
         return [message and message.resource_spans[0].scope_spans[0].spans[0] for message in alone]
 
 
-def split(data: bytes, *, signatures: bool = False) -> Split:
+def split(
+    data: bytes, *, request: ExportTraceServiceRequest | None = None, signatures: bool = False
+) -> Split:
     """Cut a serialised ExportTraceServiceRequest by trace; with `signatures`, count spans not verified.
 
+    `request` is the same, parsed, if it was before.
     Of a message that does not parse as a whole each span is looked at alone, and one that does not parse is
     rejected alone. Raises Malformed when not even the spans' bounds can be told.
     """
@@ -117,7 +120,8 @@ def split(data: bytes, *, signatures: bool = False) -> Split:
     except DecodeError:
         raise Malformed("its fields do not fit into one another") from None
     result = Split(signatures=signatures, size=len(data))
-    request = _parsed(ExportTraceServiceRequest, data)
+    if request is None:
+        request = _parsed(ExportTraceServiceRequest, data)
     known = [None] * len(groups) if request is None else request.resource_spans
     for group, parsed in zip(groups, known, strict=True):
         _split_resource(result, group, parsed)

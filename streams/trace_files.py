@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from streams.json_stream import parts
 from streams.otlp import WireError, json_value, request_of_json, request_of_proto, request_of_value
+from streams.split import Split, split
 
 LARGEST = 32 * 2**20
 """Bytes of a line or of a delimited message that are read; a larger one is a problem."""
@@ -33,6 +34,12 @@ class TracesPiece:
     request: ExportTraceServiceRequest
     file: str
     line: int
+    message: bytes | None = None  # the request as it stands in the file, if that is protobuf
+
+    def split(self) -> Split:
+        """The request cut by trace."""
+        data = self.request.SerializeToString() if self.message is None else self.message
+        return split(data, request=self.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +112,14 @@ def _format(path: str, stream: _Stream) -> _Format:
 
 
 def _part(
-    reader: Callable[[T], ExportTraceServiceRequest], data: T, file: str, line: int
+    reader: Callable[[T], ExportTraceServiceRequest],
+    data: T,
+    file: str,
+    line: int,
+    message: bytes | None = None,
 ) -> TracesPiece | Problem:
     try:
-        return TracesPiece(reader(data), file, line)
+        return TracesPiece(reader(data), file, line, message)
     except WireError as problem:
         return Problem(file, line, str(problem))
 
@@ -178,13 +189,14 @@ def _protobuf(stream: _Stream, file: str) -> Iterator[TracesPiece | Problem]:
     if not head.strip():
         return
     if _is_one_message(head):
-        yield _part(request_of_proto, stream.read(), file, 1)
+        data = stream.read()
+        yield _part(request_of_proto, data, file, 1, data)
         return
     length = _four_bytes if head[0] == 0 and head[4:5] == bytes((_TAG,)) else _varint
     number = 0
     try:
         for number, data in enumerate(_delimited(stream, length), 1):
-            yield _part(request_of_proto, data, file, number)
+            yield _part(request_of_proto, data, file, number, data)
     except WireError as problem:
         yield Problem(file, number + 1, str(problem))
 
