@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -41,17 +39,14 @@ type Header struct {
 
 // Encoder builds the bytes that are authenticated. It may be used again and again, by one goroutine at a time.
 type Encoder struct {
-	buffer  []byte
-	entries []entry // of the maps that are being written, the innermost last
-	prefix  int     // bytes of the buffer that all spans of a scope share
-	header  *Header
-	failed  error // of the prefix
-	depth   int
-}
-
-type entry struct {
-	key   string
-	value pcommon.Value
+	buffer []byte
+	pairs  []pair       // of the maps that are being written, the innermost last
+	placed []pair       // of the map that is being sorted
+	orders [128][]int32 // how the last unsorted map of so many keys was to be sorted
+	prefix int          // bytes of the buffer that all spans of a scope share
+	header *Header
+	failed error // of the prefix
+	depth  int   // of arrays and maps within one another
 }
 
 // Begin writes what all spans of a scope share. The header must not change before the last Span.
@@ -111,7 +106,7 @@ func (e *Encoder) Span(span ptrace.Span) ([]byte, error) {
 		return nil, e.failed
 	}
 	e.buffer = e.buffer[:e.prefix]
-	e.entries, e.depth = e.entries[:0], 0
+	e.pairs, e.depth = e.pairs[:0], 0
 	if err := e.span(span); err != nil {
 		return nil, err
 	}
@@ -212,57 +207,13 @@ func (e *Encoder) links(links ptrace.SpanLinkSlice, flags bool) error {
 	return nil
 }
 
-// attributes writes a map without reserved and excluded keys and, if only is not nil, without those not in it.
-func (e *Encoder) attributes(attributes pcommon.Map, excluded, only []string) error {
-	start := len(e.entries)
-	for key, value := range attributes.All() {
-		if IsReserved(key) || contains(excluded, key) || only != nil && !contains(only, key) {
-			continue
-		}
-		e.entries = append(e.entries, entry{key, value})
-	}
-	return e.collected(start)
-}
-
-func contains(keys []string, key string) bool {
-	_, found := slices.BinarySearch(keys, key)
-	return found
-}
-
-func (e *Encoder) mapping(values pcommon.Map) error {
-	start := len(e.entries)
-	for key, value := range values.All() {
-		e.entries = append(e.entries, entry{key, value})
-	}
-	return e.collected(start)
-}
-
-// collected writes the entries from start on as a map, and takes them off.
-func (e *Encoder) collected(start int) error {
-	end := len(e.entries)
-	slices.SortFunc(e.entries[start:end], func(a, b entry) int { return strings.Compare(a.key, b.key) })
-	e.u32(uint32(end - start))
-	for i := start; i < end; i++ {
-		each := e.entries[i]
-		if i > start && e.entries[i-1].key == each.key {
-			return ErrDuplicateKey
-		}
-		if err := e.text(each.key); err != nil {
-			return err
-		}
-		if err := e.value(each.value); err != nil {
-			return err
-		}
-	}
-	e.entries = e.entries[:start]
-	return nil
-}
-
 func (e *Encoder) value(value pcommon.Value) error {
-	if e.depth++; e.depth > MaxDepth {
+	if e.depth == MaxDepth {
 		return ErrTooDeep
 	}
-	defer func() { e.depth-- }()
+	if len(e.buffer) > MaxBytes {
+		return ErrTooLarge
+	}
 	switch value.Type() {
 	case pcommon.ValueTypeStr:
 		e.byte(0x01)
@@ -284,19 +235,27 @@ func (e *Encoder) value(value pcommon.Value) error {
 		} else {
 			e.u64(math.Float64bits(number))
 		}
-	case pcommon.ValueTypeSlice:
-		e.byte(0x05)
-		return e.array(value.Slice())
-	case pcommon.ValueTypeMap:
-		e.byte(0x06)
-		return e.mapping(value.Map())
 	case pcommon.ValueTypeBytes:
 		e.byte(0x07)
-		return e.bytes(value.Bytes())
+		return e.blob(value.Bytes())
+	case pcommon.ValueTypeSlice, pcommon.ValueTypeMap:
+		e.depth++
+		err := e.nested(value)
+		e.depth--
+		return err
 	default:
 		e.byte(0x00)
 	}
 	return nil
+}
+
+func (e *Encoder) nested(value pcommon.Value) error {
+	if value.Type() == pcommon.ValueTypeMap {
+		e.byte(0x06)
+		return e.mapping(value.Map())
+	}
+	e.byte(0x05)
+	return e.array(value.Slice())
 }
 
 func (e *Encoder) array(values pcommon.Slice) error {
@@ -309,7 +268,7 @@ func (e *Encoder) array(values pcommon.Slice) error {
 	return nil
 }
 
-func (e *Encoder) bytes(data pcommon.ByteSlice) error {
+func (e *Encoder) blob(data pcommon.ByteSlice) error {
 	if len(e.buffer)+data.Len() > MaxBytes {
 		return ErrTooLarge
 	}
