@@ -8,22 +8,30 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// pair is where a key and its value stand in the buffer, and in their map. It holds no pointer: moving pointers
+// pair is where a key and its value stand in the message, and in their map. It holds no pointer: moving pointers
 // about, as sorting does, is dear while garbage is collected.
 type pair struct{ key, value, end, place int32 }
 
+// sorter holds what maps need while they are written.
+type sorter struct {
+	pairs  []pair       // of the maps that are being written, the innermost last
+	placed []pair       // of the map that is being sorted
+	orders [128][]int32 // how the last map of so many keys that was not in order was to be sorted
+}
+
 // attributes writes a map without reserved and excluded keys and, if only is not nil, without those not in it.
-func (e *Encoder) attributes(attributes pcommon.Map, excluded, only []string) error {
-	start, first := e.open()
+func (e *Encoder) attributes(out []byte, attributes pcommon.Map, excluded, only []string) []byte {
+	out = u32(out, 0)
+	start, first := len(out), len(e.sorter.pairs)
 	for key, value := range attributes.All() {
 		if IsReserved(key) || contains(excluded, key) || only != nil && !contains(only, key) {
 			continue
 		}
-		if err := e.pair(key, value, first); err != nil {
-			return err
+		if out = e.pair(out, key, value, first); e.err != nil {
+			break
 		}
 	}
-	return e.close(start, first)
+	return e.sort(out, start, first)
 }
 
 func contains(keys []string, key string) bool {
@@ -34,72 +42,64 @@ func contains(keys []string, key string) bool {
 	return found
 }
 
-func (e *Encoder) mapping(values pcommon.Map) error {
-	start, first := e.open()
+func (e *Encoder) mapping(out []byte, values pcommon.Map) []byte {
+	out = u32(out, 0)
+	start, first := len(out), len(e.sorter.pairs)
 	for key, value := range values.All() {
-		if err := e.pair(key, value, first); err != nil {
-			return err
+		if out = e.pair(out, key, value, first); e.err != nil {
+			break
 		}
 	}
-	return e.close(start, first)
+	return e.sort(out, start, first)
 }
 
-// open begins a map, with room for the number of its keys, at start; its first pair will be the one numbered first.
-func (e *Encoder) open() (start, first int) {
-	e.u32(0)
-	return len(e.buffer), len(e.pairs)
+// pair writes a key and its value; first is the number of the map's first pair.
+func (e *Encoder) pair(out []byte, key string, value pcommon.Value, first int) []byte {
+	written := pair{key: int32(len(out)), place: int32(len(e.sorter.pairs) - first)}
+	out = e.text(out, key)
+	written.value = int32(len(out))
+	out = e.value(out, value)
+	written.end = int32(len(out))
+	e.sorter.pairs = append(e.sorter.pairs, written)
+	return out
 }
 
-func (e *Encoder) pair(key string, value pcommon.Value, first int) error {
-	written := pair{key: int32(len(e.buffer)), place: int32(len(e.pairs) - first)}
-	if err := e.text(key); err != nil {
-		return err
+// sort ends a map: its number of pairs goes before start, and they are put into the order of their keys.
+func (e *Encoder) sort(out []byte, start, first int) []byte {
+	pairs := e.sorter.pairs[first:]
+	e.sorter.pairs = e.sorter.pairs[:first]
+	binary.BigEndian.PutUint32(out[start-4:], uint32(len(pairs)))
+	if e.err != nil || increasing(out, pairs) {
+		return out
 	}
-	written.value = int32(len(e.buffer))
-	if err := e.value(value); err != nil {
-		return err
+	pairs = e.sorter.sorted(out, pairs)
+	if !increasing(out, pairs) {
+		return e.fail(out, ErrDuplicateKey)
 	}
-	written.end = int32(len(e.buffer))
-	e.pairs = append(e.pairs, written)
-	return nil
-}
-
-// close puts the pairs of a map into the order of their keys.
-func (e *Encoder) close(start, first int) error {
-	pairs := e.pairs[first:]
-	e.pairs = e.pairs[:first]
-	binary.BigEndian.PutUint32(e.buffer[start-4:], uint32(len(pairs)))
-	if e.increasing(pairs) {
-		return nil
-	}
-	pairs = e.sorted(pairs)
-	if !e.increasing(pairs) {
-		return ErrDuplicateKey
-	}
-	end := len(e.buffer)
+	end := len(out)
 	for _, each := range pairs {
-		e.buffer = append(e.buffer, e.buffer[each.key:each.end]...)
+		out = append(out, out[each.key:each.end]...)
 	}
-	copy(e.buffer[start:], e.buffer[end:])
-	e.buffer = e.buffer[:end]
-	return nil
+	copy(out[start:], out[end:])
+	return out[:end]
 }
 
 // sorted tries the order of the last map of that many keys first, as neighbouring spans mostly have the same.
-func (e *Encoder) sorted(pairs []pair) []pair {
-	if len(pairs) >= len(e.orders) {
-		slices.SortFunc(pairs, e.compare)
+func (s *sorter) sorted(out []byte, pairs []pair) []pair {
+	sort := func() { slices.SortFunc(pairs, func(a, b pair) int { return compare(out, a, b) }) }
+	if len(pairs) >= len(s.orders) {
+		sort()
 		return pairs
 	}
-	order := &e.orders[len(pairs)]
-	e.placed = e.placed[:0]
+	order := &s.orders[len(pairs)]
+	s.placed = s.placed[:0]
 	for _, place := range *order {
-		e.placed = append(e.placed, pairs[place])
+		s.placed = append(s.placed, pairs[place])
 	}
-	if len(e.placed) > 0 && e.increasing(e.placed) {
-		return e.placed
+	if len(s.placed) > 0 && increasing(out, s.placed) {
+		return s.placed
 	}
-	slices.SortFunc(pairs, e.compare)
+	sort()
 	*order = (*order)[:0]
 	for _, each := range pairs {
 		*order = append(*order, each.place)
@@ -107,16 +107,15 @@ func (e *Encoder) sorted(pairs []pair) []pair {
 	return pairs
 }
 
-func (e *Encoder) increasing(pairs []pair) bool {
+func increasing(out []byte, pairs []pair) bool {
 	for i := 1; i < len(pairs); i++ {
-		if e.compare(pairs[i-1], pairs[i]) >= 0 {
+		if compare(out, pairs[i-1], pairs[i]) >= 0 {
 			return false
 		}
 	}
 	return true
 }
 
-func (e *Encoder) compare(a, b pair) int {
-	return bytes.Compare(e.buffer[a.key+4:a.value], e.buffer[b.key+4:b.value])
+func compare(out []byte, a, b pair) int {
+	return bytes.Compare(out[a.key+4:a.value], out[b.key+4:b.value])
 }
-
