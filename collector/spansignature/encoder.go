@@ -46,8 +46,9 @@ type Encoder struct {
 	header *Header
 	failed error // of the prefix
 	err    error
-	depth  int // of arrays and maps within one another
-	sorter sorter
+	depth  int    // of arrays and maps within one another
+	pairs  []pair // of the maps that are being written, the innermost last
+	orders orders
 }
 
 // Begin writes what all spans of a scope share. The header must not change before the last Span.
