@@ -72,13 +72,13 @@ func StripVerdict(attributes pcommon.Map) {
 	attributes.RemoveIf(func(key string, _ pcommon.Value) bool { return key == AttributeVerified || key == AttributeReason })
 }
 
-// Write puts a signature on a span that has no reserved attributes. Coverage is header.Selection as a string.
+// Write puts a signature on a span that has no reserved attributes. Coverage is header.Selection as a string. What spans
+// have in common comes first, in one piece up to the tag's key: gzip then finds it at once.
 func Write(attributes pcommon.Map, header *Header, coverage string, tag [sha256.Size]byte) {
 	attributes.EnsureCapacity(attributes.Len() + 6)
-	attributes.PutStr(AttributeTag, encoded(tag))
 	attributes.PutStr(AttributeVersion, string(V1))
-	writeCommon(attributes, header)
 	attributes.PutStr(AttributeCoverage, coverage)
+	writeCommon(attributes, header, tag)
 }
 
 func encoded(tag [sha256.Size]byte) string {
@@ -87,17 +87,17 @@ func encoded(tag [sha256.Size]byte) string {
 	return string(text[:])
 }
 
-func writeCommon(attributes pcommon.Map, header *Header) {
+func writeCommon(attributes pcommon.Map, header *Header, tag [sha256.Size]byte) {
 	attributes.PutStr(AttributeAlgorithm, header.Algorithm)
 	attributes.PutStr(AttributeKeyID, header.KeyID)
 	attributes.PutInt(AttributeTimestamp, header.Timestamp)
+	attributes.PutStr(AttributeTag, encoded(tag))
 }
 
 // WriteLegacy puts a signature of format ADR024 on a span.
 func WriteLegacy(attributes pcommon.Map, header *Header, tag [sha256.Size]byte) {
 	attributes.EnsureCapacity(attributes.Len() + 4)
-	attributes.PutStr(AttributeTag, encoded(tag))
-	writeCommon(attributes, header)
+	writeCommon(attributes, header, tag)
 }
 
 // LegacyMessage is what a signature of format ADR024 is of.
