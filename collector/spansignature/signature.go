@@ -58,8 +58,9 @@ func IsReserved(key string) bool {
 func Strip(attributes pcommon.Map) (signed bool) {
 	reserved := false
 	for key := range attributes.All() {
-		reserved = reserved || IsReserved(key)
-		signed = signed || key == AttributeTag
+		if IsReserved(key) {
+			reserved, signed = true, signed || key == AttributeTag
+		}
 	}
 	if reserved {
 		attributes.RemoveIf(func(key string, _ pcommon.Value) bool { return IsReserved(key) })
