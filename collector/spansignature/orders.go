@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-const maxOrderKeys = 4096 // bytes of keys that are remembered
+const maxOrderKeys = 16 << 10 // bytes of a map's keys; the order of more is not remembered
 
 // orders remembers how maps were sorted, as most spans have the keys of a span before them, in the same order.
 type orders [64]order
 
 // order is how pairs with these keys, in this order, are to be sorted.
 type order struct {
-	keys   []byte  // as they stand in the message; none if they are too long to be remembered
+	keys   []byte  // as they stand in the message
 	places []int32 // none if they are in order
 }
 
@@ -23,10 +23,13 @@ func (o *orders) of(message []byte, pairs []pair) (places []int32, unique bool) 
 		length += int(each.value - each.key)
 	}
 	known := &o[(length+31*len(pairs))%len(o)]
+	if length > maxOrderKeys {
+		known = &order{}
+	}
 	if known.is(message, pairs, length) {
 		return known.places, true
 	}
-	unique = known.learn(message, pairs, length)
+	unique = known.learn(message, pairs)
 	return known.places, unique
 }
 
@@ -45,7 +48,7 @@ func (o *order) is(message []byte, pairs []pair, length int) bool {
 	return true
 }
 
-func (o *order) learn(message []byte, pairs []pair, length int) (unique bool) {
+func (o *order) learn(message []byte, pairs []pair) (unique bool) {
 	o.keys, o.places = o.keys[:0], o.places[:0]
 	for place := range pairs {
 		o.places = append(o.places, int32(place))
@@ -59,10 +62,8 @@ func (o *order) learn(message []byte, pairs []pair, length int) (unique bool) {
 			return false
 		}
 	}
-	if length <= maxOrderKeys {
-		for _, each := range pairs {
-			o.keys = append(o.keys, message[each.key:each.value]...)
-		}
+	for _, each := range pairs {
+		o.keys = append(o.keys, message[each.key:each.value]...)
 	}
 	if slices.IsSorted(o.places) {
 		o.places = o.places[:0]

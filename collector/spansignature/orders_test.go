@@ -3,6 +3,7 @@ package spansignature
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,6 +33,19 @@ func TestKeysThatLookLikeThoseRememberedAreSortedAnew(t *testing.T) {
 	} {
 		traces := keyed(t, keys...)
 		require.Equal(t, say(t, &Encoder{}, traces), say(t, &old, traces), keys)
+	}
+}
+
+func TestNoMoreIsRememberedThanTypicalMapsNeed(t *testing.T) {
+	var keys []string
+	for i := range 20_000 {
+		keys = append(keys, strconv.Itoa(i))
+	}
+	var encoder Encoder
+	say(t, &encoder, keyed(t, keys...))
+	for _, each := range encoder.orders {
+		require.Less(t, cap(each.places), maxOrderKeys)
+		require.LessOrEqual(t, cap(each.keys), 2*maxOrderKeys)
 	}
 }
 
