@@ -19,6 +19,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const patience = 60 * time.Second
@@ -238,6 +240,15 @@ func TestOneAttributeChangedBetweenTheCollectorsIsFound(t *testing.T) {
 	})))
 	post(t, first.http, shop(100))
 	require.Equal(t, map[string]int{"true ok": 99, "false mismatch": 1}, verdicts(t, file, 100))
+}
+
+func TestSendersAreToldToTryAgainWhileThereIsNoKey(t *testing.T) {
+	away := "{key_provider: vault, key_id: spans, on_startup_failure: degrade, startup_timeout: 1s, vault: {address: \"http://" + freeAddress(t) + "\", token: t}}"
+	c := start(t, program(t, "SIGNER_OTELCOL"), "  spansigner: "+away, "spansigner", "nop: {}")
+	body, err := ptraceotlp.NewExportRequestFromTraces(shop(1)).MarshalProto()
+	require.NoError(t, err)
+	require.ErrorContains(t, httpSender(t, c, "none")(body), "503")
+	require.Equal(t, codes.Unavailable, status.Code(grpcSender(t, c, "none")(body)))
 }
 
 func TestOrderRegroupingAndBatchesDoNotMatter(t *testing.T) {

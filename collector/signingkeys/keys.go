@@ -267,6 +267,9 @@ func (k *Keys) fetch(ctx context.Context, at slot) (*spansignature.Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(secret) != masterBytes {
+		return nil, &failure{refused, fmt.Errorf("the provider's MAC has %d bytes instead of %d: the key has to be for HMAC-SHA256", len(secret), masterBytes)}
+	}
 	return spansignature.NewKey(keyID{at.name, used, at.epoch}.String(), from.tenant, secret), nil
 }
 

@@ -67,6 +67,7 @@ type fake struct {
 	err     error
 	version int
 	calls   int
+	short   int // bytes that are missing from a MAC
 }
 
 func (f *fake) mac(_ context.Context, id string, version int, message []byte) ([]byte, int, error) {
@@ -82,7 +83,7 @@ func (f *fake) mac(_ context.Context, id string, version int, message []byte) ([
 	if version == 0 {
 		version = f.version
 	}
-	return spansignature.Derive([]byte(fmt.Sprint(id, version)), message), version, nil
+	return spansignature.Derive([]byte(fmt.Sprint(id, version)), message)[f.short:], version, nil
 }
 
 func (f *fake) unwrap(context.Context, string, string, string) ([]byte, error) {
@@ -324,4 +325,14 @@ func TestWrappedLocalKeysAreReadAnewAtARefresh(t *testing.T) {
 		key, err := keys.SigningKey(context.Background(), "")
 		return err == nil && key.Tag(nil) != first.Tag(nil)
 	})
+}
+
+func TestAnAnswerThatIsNoKeyIsNotUsedAsOne(t *testing.T) {
+	for _, short := range []int{12, 32} {
+		b := faked(t, valid())
+		b.fake.short = short
+		_, err := b.SigningKey(context.Background(), "")
+		require.ErrorContains(t, err, fmt.Sprintf("%d bytes instead of 32", 32-short))
+		require.Equal(t, 1, b.requests.count("refused"))
+	}
 }

@@ -213,6 +213,14 @@ func TestVaultLogsInByAppRoleAndAgainWhenTheTokenIsRevoked(t *testing.T) {
 	b.signing(t, "")
 	eventually(t, func() bool { return b.requests.count("ok") > before })
 	require.Zero(t, b.requests.count("denied"))
+
+	doubles.BaoWrite(t, address, "auth/token/revoke", map[string]any{"token": b.backend.(*vault).client.Token()})
+	require.NoError(t, os.WriteFile(file, []byte("no longer good"), 0o600))
+	b.refresh()
+	b.signing(t, "")
+	eventually(t, func() bool { return b.requests.count("denied") > 0 })
+	b.signing(t, "")
+	require.Zero(t, b.requests.count("refused"), "the login is, not the key, which goes on")
 }
 
 func TestVaultUnwrapsKeysBoundToTheirTenant(t *testing.T) {

@@ -28,7 +28,8 @@ func NewTelemetry(meter metric.Meter, prefix string) (*Telemetry, error) {
 	made.requests, errs[0] = meter.Int64Counter(prefix+"_key_requests",
 		metric.WithDescription("Requests to the key provider, by outcome [Alpha]"), metric.WithUnit("{request}"))
 	made.duration, errs[1] = meter.Float64Histogram(prefix+"_key_request_duration",
-		metric.WithDescription("How long the key provider took to answer [Alpha]"), metric.WithUnit("s"))
+		metric.WithDescription("How long the key provider took to answer [Alpha]"), metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5))
 	made.age, errs[2] = meter.Float64ObservableGauge(prefix+"_key_age",
 		metric.WithDescription("Since when the provider has not confirmed the oldest key in use to sign [Alpha]"), metric.WithUnit("s"))
 	made.cached, errs[3] = meter.Int64ObservableGauge(prefix+"_cached_keys",

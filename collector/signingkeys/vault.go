@@ -102,13 +102,14 @@ func (v *vault) unwrap(ctx context.Context, id, tenant, wrapped string) ([]byte,
 // write asks with a token that is good, and once more with a new one where the login's was not.
 func (v *vault) write(ctx context.Context, path string, body map[string]any) (*api.Secret, error) {
 	if err := v.authenticate(ctx, false); err != nil {
-		return nil, vaultFailure(err)
+		return nil, loginFailure(err)
 	}
 	answer, err := v.client.Logical().WriteWithContext(ctx, path, body)
 	if isDenied(err) && v.config.Auth.Method != "token" {
-		if err = v.authenticate(ctx, true); err == nil {
-			answer, err = v.client.Logical().WriteWithContext(ctx, path, body)
+		if err := v.authenticate(ctx, true); err != nil {
+			return nil, loginFailure(err)
 		}
+		answer, err = v.client.Logical().WriteWithContext(ctx, path, body)
 	}
 	if err != nil {
 		return nil, vaultFailure(err)
@@ -195,6 +196,14 @@ func vaultFailure(err error) error {
 		return &failure{denied, err}
 	}
 	return &failure{transient, err}
+}
+
+// loginFailure never says that the key is refused: a login that is turned down says nothing of it.
+func loginFailure(err error) error {
+	if outcome := outcomeOf(vaultFailure(err)); outcome != refused {
+		return &failure{outcome, err}
+	}
+	return &failure{denied, err}
 }
 
 func (v *vault) close() error {

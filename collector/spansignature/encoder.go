@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -40,69 +38,48 @@ type Header struct {
 }
 
 // Encoder builds the bytes that are authenticated. It may be used again and again, by one goroutine at a time.
+//
+// Its methods append to the bytes that they are given. They note the first error, and append little after it.
 type Encoder struct {
-	buffer  []byte
-	entries []entry // of the maps that are being written, the innermost last
-	prefix  int     // bytes of the buffer that all spans of a scope share
-	header  *Header
-	failed  error // of the prefix
-	depth   int
-}
-
-type entry struct {
-	key   string
-	value pcommon.Value
+	buffer []byte
+	prefix int // bytes of the buffer that all spans of a scope share
+	header *Header
+	failed error // of the prefix
+	err    error
+	depth  int    // of arrays and maps within one another
+	pairs  []pair // of the maps that are being written, the innermost last
+	orders orders
 }
 
 // Begin writes what all spans of a scope share. The header must not change before the last Span.
 // What is wrong with the resource or scope is told by each Span.
 func (e *Encoder) Begin(header *Header, resource pcommon.Resource, resourceSchema string, scope pcommon.InstrumentationScope, scopeSchema string) {
-	e.header = header
-	e.buffer = append(e.buffer[:0], magic...)
-	e.failed = e.begin(header, resource, resourceSchema, scope, scopeSchema)
-	e.prefix = len(e.buffer)
-}
-
-func (e *Encoder) begin(header *Header, resource pcommon.Resource, resourceSchema string, scope pcommon.InstrumentationScope, scopeSchema string) error {
+	e.header, e.err, e.depth = header, nil, 0
 	selection := &header.Selection
-	if err := e.texts(header.Algorithm, header.KeyID); err != nil {
-		return err
-	}
-	e.u64(uint64(header.Timestamp))
-	e.u32(uint32(selection.Coverage))
+	out := append(e.buffer[:0], magic...)
+	out = e.text(out, header.Algorithm)
+	out = e.text(out, header.KeyID)
+	out = u64(out, uint64(header.Timestamp))
+	out = u32(out, uint32(selection.Coverage))
 	if selection.ResourceKeys == nil {
-		e.byte(0)
+		out = append(out, 0)
 	} else {
-		e.byte(1)
-		e.u32(uint32(len(selection.ResourceKeys)))
-		if err := e.texts(selection.ResourceKeys...); err != nil {
-			return err
-		}
+		out = e.texts(append(out, 1), selection.ResourceKeys)
 	}
-	e.u32(uint32(len(selection.Exclude)))
-	if err := e.texts(selection.Exclude...); err != nil {
-		return err
-	}
+	out = e.texts(out, selection.Exclude)
 	if selection.Coverage&Resource != 0 {
-		e.byte(0x01)
-		if err := e.attributes(resource.Attributes(), nil, selection.ResourceKeys); err != nil {
-			return err
-		}
+		out = e.attributes(append(out, 0x01), resource.Attributes(), nil, selection.ResourceKeys)
 	}
 	if selection.Coverage&Scope != 0 {
-		e.byte(0x02)
-		if err := e.texts(scope.Name(), scope.Version()); err != nil {
-			return err
-		}
-		if err := e.mapping(scope.Attributes()); err != nil {
-			return err
-		}
+		out = e.text(append(out, 0x02), scope.Name())
+		out = e.text(out, scope.Version())
+		out = e.mapping(out, scope.Attributes())
 	}
 	if selection.Coverage&Schema != 0 {
-		e.byte(0x03)
-		return e.texts(resourceSchema, scopeSchema)
+		out = e.text(append(out, 0x03), resourceSchema)
+		out = e.text(out, scopeSchema)
 	}
-	return nil
+	e.buffer, e.prefix, e.failed = out, len(out), e.err
 }
 
 // Span is the message of one span, valid until the next call. The error is one of those above.
@@ -110,10 +87,10 @@ func (e *Encoder) Span(span ptrace.Span) ([]byte, error) {
 	if e.failed != nil {
 		return nil, e.failed
 	}
-	e.buffer = e.buffer[:e.prefix]
-	e.entries, e.depth = e.entries[:0], 0
-	if err := e.span(span); err != nil {
-		return nil, err
+	e.err, e.depth = nil, 0
+	e.buffer = e.span(e.buffer[:e.prefix], span)
+	if e.err != nil {
+		return nil, e.err
 	}
 	if len(e.buffer) > MaxBytes {
 		return nil, ErrTooLarge
@@ -121,226 +98,163 @@ func (e *Encoder) Span(span ptrace.Span) ([]byte, error) {
 	return e.buffer, nil
 }
 
-func (e *Encoder) span(span ptrace.Span) error {
+func (e *Encoder) span(out []byte, span ptrace.Span) []byte {
 	coverage := e.header.Selection.Coverage
-	if err := e.core(span); err != nil {
-		return err
-	}
+	out = e.core(out, span)
 	if coverage&TraceState != 0 {
-		e.byte(0x11)
-		if err := e.text(span.TraceState().AsRaw()); err != nil {
-			return err
-		}
+		out = e.text(append(out, 0x11), span.TraceState().AsRaw())
 	}
 	if coverage&Flags != 0 {
-		e.byte(0x12)
-		e.u32(span.Flags())
+		out = u32(append(out, 0x12), span.Flags())
 	}
 	if coverage&Dropped != 0 {
-		e.byte(0x13)
-		e.u32(span.DroppedAttributesCount())
-		e.u32(span.DroppedEventsCount())
-		e.u32(span.DroppedLinksCount())
+		out = u32(append(out, 0x13), span.DroppedAttributesCount())
+		out = u32(out, span.DroppedEventsCount())
+		out = u32(out, span.DroppedLinksCount())
 	}
 	if coverage&Attributes != 0 {
-		e.byte(0x14)
-		if err := e.attributes(span.Attributes(), e.header.Selection.Exclude, nil); err != nil {
-			return err
-		}
+		out = e.attributes(append(out, 0x14), span.Attributes(), e.header.Selection.Exclude, nil)
 	}
 	if coverage&Events != 0 {
-		e.byte(0x15)
-		if err := e.events(span.Events()); err != nil {
-			return err
-		}
+		out = e.events(append(out, 0x15), span.Events())
 	}
 	if coverage&Links != 0 {
-		e.byte(0x16)
-		return e.links(span.Links(), coverage&Flags != 0)
+		out = e.links(append(out, 0x16), span.Links(), coverage&Flags != 0)
 	}
-	return nil
+	return out
 }
 
-func (e *Encoder) core(span ptrace.Span) error {
-	e.byte(0x10)
+func (e *Encoder) core(out []byte, span ptrace.Span) []byte {
 	traceID, spanID, parent := span.TraceID(), span.SpanID(), span.ParentSpanID()
-	e.buffer = append(e.buffer, traceID[:]...)
-	e.buffer = append(e.buffer, spanID[:]...)
-	e.buffer = append(e.buffer, parent[:]...)
-	if err := e.text(span.Name()); err != nil {
-		return err
-	}
-	e.u32(uint32(span.Kind()))
-	e.u64(uint64(span.StartTimestamp()))
-	e.u64(uint64(span.EndTimestamp()))
-	e.u32(uint32(span.Status().Code()))
-	return e.text(span.Status().Message())
+	out = append(out, 0x10)
+	out = append(out, traceID[:]...)
+	out = append(out, spanID[:]...)
+	out = append(out, parent[:]...)
+	out = e.text(out, span.Name())
+	out = u32(out, uint32(span.Kind()))
+	out = u64(out, uint64(span.StartTimestamp()))
+	out = u64(out, uint64(span.EndTimestamp()))
+	out = u32(out, uint32(span.Status().Code()))
+	return e.text(out, span.Status().Message())
 }
 
-func (e *Encoder) events(events ptrace.SpanEventSlice) error {
-	e.u32(uint32(events.Len()))
-	for i := range events.Len() {
+func (e *Encoder) events(out []byte, events ptrace.SpanEventSlice) []byte {
+	out = u32(out, uint32(events.Len()))
+	for i := 0; i < events.Len() && e.fits(out); i++ {
 		event := events.At(i)
-		e.u64(uint64(event.Timestamp()))
-		if err := e.text(event.Name()); err != nil {
-			return err
-		}
-		if err := e.mapping(event.Attributes()); err != nil {
-			return err
-		}
+		out = u64(out, uint64(event.Timestamp()))
+		out = e.text(out, event.Name())
+		out = e.mapping(out, event.Attributes())
 	}
-	return nil
+	return out
 }
 
-func (e *Encoder) links(links ptrace.SpanLinkSlice, flags bool) error {
-	e.u32(uint32(links.Len()))
-	for i := range links.Len() {
+func (e *Encoder) links(out []byte, links ptrace.SpanLinkSlice, flags bool) []byte {
+	out = u32(out, uint32(links.Len()))
+	for i := 0; i < links.Len() && e.fits(out); i++ {
 		link := links.At(i)
 		traceID, spanID := link.TraceID(), link.SpanID()
-		e.buffer = append(e.buffer, traceID[:]...)
-		e.buffer = append(e.buffer, spanID[:]...)
-		if err := e.text(link.TraceState().AsRaw()); err != nil {
-			return err
-		}
+		out = append(out, traceID[:]...)
+		out = append(out, spanID[:]...)
+		out = e.text(out, link.TraceState().AsRaw())
 		if flags {
-			e.u32(link.Flags())
+			out = u32(out, link.Flags())
 		}
-		if err := e.mapping(link.Attributes()); err != nil {
-			return err
-		}
+		out = e.mapping(out, link.Attributes())
 	}
-	return nil
+	return out
 }
 
-// attributes writes a map without reserved and excluded keys and, if only is not nil, without those not in it.
-func (e *Encoder) attributes(attributes pcommon.Map, excluded, only []string) error {
-	start := len(e.entries)
-	for key, value := range attributes.All() {
-		if IsReserved(key) || contains(excluded, key) || only != nil && !contains(only, key) {
-			continue
-		}
-		e.entries = append(e.entries, entry{key, value})
+func (e *Encoder) value(out []byte, value pcommon.Value) []byte {
+	if e.depth == MaxDepth {
+		return e.fail(out, ErrTooDeep)
 	}
-	return e.collected(start)
-}
-
-func contains(keys []string, key string) bool {
-	_, found := slices.BinarySearch(keys, key)
-	return found
-}
-
-func (e *Encoder) mapping(values pcommon.Map) error {
-	start := len(e.entries)
-	for key, value := range values.All() {
-		e.entries = append(e.entries, entry{key, value})
-	}
-	return e.collected(start)
-}
-
-// collected writes the entries from start on as a map, and takes them off.
-func (e *Encoder) collected(start int) error {
-	end := len(e.entries)
-	slices.SortFunc(e.entries[start:end], func(a, b entry) int { return strings.Compare(a.key, b.key) })
-	e.u32(uint32(end - start))
-	for i := start; i < end; i++ {
-		each := e.entries[i]
-		if i > start && e.entries[i-1].key == each.key {
-			return ErrDuplicateKey
-		}
-		if err := e.text(each.key); err != nil {
-			return err
-		}
-		if err := e.value(each.value); err != nil {
-			return err
-		}
-	}
-	e.entries = e.entries[:start]
-	return nil
-}
-
-func (e *Encoder) value(value pcommon.Value) error {
-	if e.depth++; e.depth > MaxDepth {
-		return ErrTooDeep
-	}
-	defer func() { e.depth-- }()
 	switch value.Type() {
 	case pcommon.ValueTypeStr:
-		e.byte(0x01)
-		return e.text(value.Str())
+		return e.text(append(out, 0x01), value.Str())
 	case pcommon.ValueTypeBool:
-		e.byte(0x02)
 		if value.Bool() {
-			e.byte(1)
-		} else {
-			e.byte(0)
+			return append(out, 0x02, 1)
 		}
+		return append(out, 0x02, 0)
 	case pcommon.ValueTypeInt:
-		e.byte(0x03)
-		e.u64(uint64(value.Int()))
+		return u64(append(out, 0x03), uint64(value.Int()))
 	case pcommon.ValueTypeDouble:
-		e.byte(0x04)
-		if number := value.Double(); number != number {
-			e.u64(canonicNaN)
-		} else {
-			e.u64(math.Float64bits(number))
-		}
+		return u64(append(out, 0x04), bits(value.Double()))
 	case pcommon.ValueTypeSlice:
-		e.byte(0x05)
-		return e.array(value.Slice())
+		return e.array(append(out, 0x05), value.Slice())
 	case pcommon.ValueTypeMap:
-		e.byte(0x06)
-		return e.mapping(value.Map())
+		e.depth++
+		out = e.mapping(append(out, 0x06), value.Map())
+		e.depth--
+		return out
 	case pcommon.ValueTypeBytes:
-		e.byte(0x07)
-		return e.bytes(value.Bytes())
+		return e.bytes(append(out, 0x07), value.Bytes())
 	default:
-		e.byte(0x00)
+		return append(out, 0x00)
 	}
-	return nil
 }
 
-func (e *Encoder) array(values pcommon.Slice) error {
-	e.u32(uint32(values.Len()))
-	for i := range values.Len() {
-		if err := e.value(values.At(i)); err != nil {
-			return err
-		}
+func bits(number float64) uint64 {
+	if number != number {
+		return canonicNaN
 	}
-	return nil
+	return math.Float64bits(number)
 }
 
-func (e *Encoder) bytes(data pcommon.ByteSlice) error {
-	if len(e.buffer)+data.Len() > MaxBytes {
-		return ErrTooLarge
+func (e *Encoder) array(out []byte, values pcommon.Slice) []byte {
+	out = u32(out, uint32(values.Len()))
+	e.depth++
+	for i := 0; i < values.Len() && e.fits(out); i++ {
+		out = e.value(out, values.At(i))
 	}
-	e.u32(uint32(data.Len()))
+	e.depth--
+	return out
+}
+
+func (e *Encoder) bytes(out []byte, data pcommon.ByteSlice) []byte {
+	if len(out)+data.Len() > MaxBytes {
+		return e.fail(out, ErrTooLarge)
+	}
+	out = u32(out, uint32(data.Len()))
 	for i := range data.Len() {
-		e.buffer = append(e.buffer, data.At(i))
+		out = append(out, data.At(i))
 	}
-	return nil
+	return out
 }
 
-func (e *Encoder) texts(texts ...string) error {
+func (e *Encoder) texts(out []byte, texts []string) []byte {
+	out = u32(out, uint32(len(texts)))
 	for _, text := range texts {
-		if err := e.text(text); err != nil {
-			return err
-		}
+		out = e.text(out, text)
 	}
-	return nil
+	return out
 }
 
-func (e *Encoder) text(text string) error {
-	if len(e.buffer)+len(text) > MaxBytes {
-		return ErrTooLarge
+func (e *Encoder) text(out []byte, text string) []byte {
+	if len(out)+len(text) > MaxBytes {
+		return e.fail(out, ErrTooLarge)
 	}
 	if !utf8.ValidString(text) {
-		return ErrInvalidUTF8
+		return e.fail(out, ErrInvalidUTF8)
 	}
-	e.u32(uint32(len(text)))
-	e.buffer = append(e.buffer, text...)
-	return nil
+	return append(u32(out, uint32(len(text))), text...)
 }
 
-func (e *Encoder) byte(value byte)  { e.buffer = append(e.buffer, value) }
-func (e *Encoder) u32(value uint32) { e.buffer = binary.BigEndian.AppendUint32(e.buffer, value) }
-func (e *Encoder) u64(value uint64) { e.buffer = binary.BigEndian.AppendUint64(e.buffer, value) }
+// fits says whether it makes sense to go on.
+func (e *Encoder) fits(out []byte) bool {
+	if len(out) > MaxBytes {
+		e.fail(out, ErrTooLarge)
+	}
+	return e.err == nil
+}
+
+func (e *Encoder) fail(out []byte, err error) []byte {
+	if e.err == nil {
+		e.err = err
+	}
+	return out
+}
+
+func u32(out []byte, value uint32) []byte { return binary.BigEndian.AppendUint32(out, value) }
+func u64(out []byte, value uint64) []byte { return binary.BigEndian.AppendUint64(out, value) }

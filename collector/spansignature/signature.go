@@ -24,6 +24,8 @@ const (
 	AttributeReason    = "span.signature.verify_reason"
 )
 
+const encodedTag = (sha256.Size + 2) / 3 * 4 // bytes of a tag in padded base64
+
 // Reason is the result of a verification.
 type Reason string
 
@@ -56,8 +58,9 @@ func IsReserved(key string) bool {
 func Strip(attributes pcommon.Map) (signed bool) {
 	reserved := false
 	for key := range attributes.All() {
-		reserved = reserved || IsReserved(key)
-		signed = signed || key == AttributeTag
+		if IsReserved(key) {
+			reserved, signed = true, signed || key == AttributeTag
+		}
 	}
 	if reserved {
 		attributes.RemoveIf(func(key string, _ pcommon.Value) bool { return IsReserved(key) })
@@ -70,26 +73,32 @@ func StripVerdict(attributes pcommon.Map) {
 	attributes.RemoveIf(func(key string, _ pcommon.Value) bool { return key == AttributeVerified || key == AttributeReason })
 }
 
-// Write puts a signature on a span that has no reserved attributes. Coverage is header.Selection as a string.
+// Write puts a signature on a span that has no reserved attributes. Coverage is header.Selection as a string. What spans
+// have in common comes first, in one piece up to the tag's key: gzip then finds it at once.
 func Write(attributes pcommon.Map, header *Header, coverage string, tag [sha256.Size]byte) {
 	attributes.EnsureCapacity(attributes.Len() + 6)
-	attributes.PutEmpty(AttributeTag).SetStr(base64.StdEncoding.EncodeToString(tag[:]))
-	attributes.PutEmpty(AttributeVersion).SetStr(string(V1))
-	writeCommon(attributes, header)
-	attributes.PutEmpty(AttributeCoverage).SetStr(coverage)
+	attributes.PutStr(AttributeVersion, string(V1))
+	attributes.PutStr(AttributeCoverage, coverage)
+	writeCommon(attributes, header, tag)
 }
 
-func writeCommon(attributes pcommon.Map, header *Header) {
-	attributes.PutEmpty(AttributeAlgorithm).SetStr(header.Algorithm)
-	attributes.PutEmpty(AttributeKeyID).SetStr(header.KeyID)
-	attributes.PutEmpty(AttributeTimestamp).SetInt(header.Timestamp)
+func encoded(tag [sha256.Size]byte) string {
+	var text [encodedTag]byte
+	base64.StdEncoding.Encode(text[:], tag[:])
+	return string(text[:])
+}
+
+func writeCommon(attributes pcommon.Map, header *Header, tag [sha256.Size]byte) {
+	attributes.PutStr(AttributeAlgorithm, header.Algorithm)
+	attributes.PutStr(AttributeKeyID, header.KeyID)
+	attributes.PutInt(AttributeTimestamp, header.Timestamp)
+	attributes.PutStr(AttributeTag, encoded(tag))
 }
 
 // WriteLegacy puts a signature of format ADR024 on a span.
 func WriteLegacy(attributes pcommon.Map, header *Header, tag [sha256.Size]byte) {
 	attributes.EnsureCapacity(attributes.Len() + 4)
-	attributes.PutEmpty(AttributeTag).SetStr(base64.StdEncoding.EncodeToString(tag[:]))
-	writeCommon(attributes, header)
+	writeCommon(attributes, header, tag)
 }
 
 // LegacyMessage is what a signature of format ADR024 is of.
@@ -209,7 +218,7 @@ func (r *raw) integer(name int) (int64, bool) {
 // tag reads exactly 32 bytes of padded standard base64.
 func (r *raw) tag(into *[sha256.Size]byte) bool {
 	text, ok := r.text(tag)
-	if !ok || len(text) != base64.StdEncoding.EncodedLen(sha256.Size) || strings.ContainsAny(text, "\r\n") {
+	if !ok || len(text) != encodedTag || strings.ContainsAny(text, "\r\n") {
 		return false
 	}
 	var decoded [sha256.Size + 1]byte

@@ -95,7 +95,7 @@ func (v *Verifier) accepts(format Format) bool {
 
 // readCoverage keeps what it has parsed, as neighbouring spans mostly say the same.
 func (v *Verifier) readCoverage(signature Signature) Reason {
-	if signature.Coverage != v.coverage {
+	if signature.Coverage != v.coverage || v.coverage == "" {
 		selection, err := ParseSelection(signature.Coverage)
 		if err != nil || selection.Coverage&Core == 0 {
 			return Malformed

@@ -110,8 +110,11 @@ func (s *signer) process(ctx context.Context, traces ptrace.Traces) (ptrace.Trac
 	return traces, nil
 }
 
-// fates finds all keys before anything is changed, as a batch that is rejected will come again.
+// fates finds all keys before anything is changed, as a batch that is rejected will come again. For all of them together
+// it waits no longer than one request may take.
 func (s *signer) fates(ctx context.Context, traces ptrace.Traces) ([]fate, error) {
+	ctx, stop := context.WithTimeout(ctx, s.config.Request.Timeout)
+	defer stop()
 	fates := make([]fate, 0, traces.ResourceSpans().Len())
 	for _, resource := range traces.ResourceSpans().All() {
 		fate, err := s.fate(ctx, resource)

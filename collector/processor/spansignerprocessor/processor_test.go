@@ -351,6 +351,26 @@ func TestAProviderThatIsAwayAtTheStartStopsItOrNotBySetting(t *testing.T) {
 	require.Eventually(t, func() bool { return r.ConsumeTraces(context.Background(), batch(1)) == nil }, 20*time.Second, 10*time.Millisecond)
 }
 
+func TestABatchOfManyTenantsWaitsOnceForAProviderThatHangs(t *testing.T) {
+	config, proxy := vaulted(t)
+	config.OnStartupFailure, config.StartupTimeout, config.OnKeyError = "degrade", time.Second, passUnsigned
+	config.Tenant = signingkeys.TenantConfig{From: "resource_attribute", Key: "tenant"}
+	config.Tenants = map[string]*signingkeys.KeyConfig{}
+	traces := ptrace.NewTraces()
+	for _, tenant := range []string{"a", "b", "c", "d", "e", "f"} {
+		config.Tenants[tenant] = &signingkeys.KeyConfig{}
+		one := batch(1)
+		one.ResourceSpans().At(0).Resource().Attributes().PutStr("tenant", tenant)
+		one.ResourceSpans().MoveAndAppendTo(traces.ResourceSpans())
+	}
+	proxy.Hang()
+	r := run(t, config)
+	began := time.Now()
+	require.Len(t, r.consume(t, traces), 6)
+	require.Less(t, time.Since(began), 3*time.Second)
+	require.EqualValues(t, 6, r.sum(t, "unsigned_spans", keyUnavailable))
+}
+
 func TestManyBatchesAtOnceAreAllSigned(t *testing.T) {
 	r := run(t, localConfig(t))
 	var group sync.WaitGroup

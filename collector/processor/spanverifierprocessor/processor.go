@@ -61,6 +61,7 @@ func (v *verifier) shutdown(ctx context.Context) error {
 // batch keeps what is known while a batch is verified: the last key, as neighbours mostly have the same, and results.
 type batch struct {
 	*verifier
+	waiting context.Context // ends when the batch has waited long enough for keys
 	now     time.Time
 	reasons map[spansignature.Reason]int
 	bad     spansignature.Reason // one that on_invalid: reject is for
@@ -69,12 +70,13 @@ type batch struct {
 	key     *spansignature.Key
 }
 
-// VerificationKey is that of the provider, asked once for a run of spans.
-func (b *batch) VerificationKey(ctx context.Context, format spansignature.Format, id string) (*spansignature.Key, error) {
+// VerificationKey is that of the provider, asked once for a run of spans. All spans of a batch together wait no longer
+// for the provider than one request may take, whatever keys they name.
+func (b *batch) VerificationKey(_ context.Context, format spansignature.Format, id string) (*spansignature.Key, error) {
 	if b.key != nil && b.id == id && b.format == format {
 		return b.key, nil
 	}
-	key, err := b.keys.VerificationKey(ctx, format, id)
+	key, err := b.keys.VerificationKey(b.waiting, format, id)
 	if err == nil {
 		b.keys.Recovered()
 		b.format, b.id, b.key = format, id, key
@@ -84,7 +86,9 @@ func (b *batch) VerificationKey(ctx context.Context, format spansignature.Format
 
 // process marks or drops the spans of a batch.
 func (v *verifier) process(ctx context.Context, traces ptrace.Traces) (ptrace.Traces, error) {
-	b := &batch{verifier: v, now: v.now(), reasons: map[spansignature.Reason]int{}}
+	waiting, stop := context.WithTimeout(ctx, v.config.Request.Timeout)
+	defer stop()
+	b := &batch{verifier: v, waiting: waiting, now: v.now(), reasons: map[spansignature.Reason]int{}}
 	verifier := spansignature.NewVerifier(v.policy, b)
 	traces.ResourceSpans().RemoveIf(func(resource ptrace.ResourceSpans) bool {
 		tenant := v.tenant(ctx, resource.Resource())

@@ -217,13 +217,19 @@ func TestLegacySignaturesCountOnlyIfAskedFor(t *testing.T) {
 	require.Equal(t, []string{"true legacy_ok"}, run(t, config).consume(t, legacy()))
 }
 
-func TestAnOutageLeavesSpansIndeterminate(t *testing.T) {
+func vaulted(t *testing.T) (*Config, *doubles.Proxy) {
 	address := doubles.Bao(t)
 	doubles.BaoWrite(t, address, "transit/keys/spans", map[string]any{"type": "hmac", "key_size": 32})
 	proxy := doubles.NewProxy(t, address)
 	config := createDefaultConfig().(*Config)
-	config.Provider, config.Default.ID, config.OnInvalid = "vault", "spans", dropIt
+	config.Provider, config.Default.ID = "vault", "spans"
 	config.Vault.Address, config.Vault.Token = proxy.URL, doubles.Token
+	return config, proxy
+}
+
+func TestAnOutageLeavesSpansIndeterminate(t *testing.T) {
+	config, proxy := vaulted(t)
+	config.OnInvalid = dropIt
 	config.Cache.RefusedFor, config.Request.Timeout = 100*time.Millisecond, time.Second
 	r := run(t, config)
 	yesterday := time.Now().Add(-24 * time.Hour)
@@ -235,6 +241,23 @@ func TestAnOutageLeavesSpansIndeterminate(t *testing.T) {
 		_ = r.ConsumeTraces(context.Background(), signed(t, "", "default", yesterday, 1))
 		return len(r.verdicts()) == 0 // dropped, as it was not signed by this key
 	}, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestABatchWaitsOnceForAProviderThatHangsWhateverKeysItsSpansName(t *testing.T) {
+	config, proxy := vaulted(t)
+	config.Request.Timeout = time.Second
+	r := run(t, config)
+	proxy.Hang()
+	traces := ptrace.NewTraces()
+	for day := range 10 {
+		yesterday := time.Now().AddDate(0, 0, -1-day)
+		signed(t, "", "default", yesterday, 1).ResourceSpans().MoveAndAppendTo(traces.ResourceSpans())
+	}
+	began := time.Now()
+	require.NoError(t, r.ConsumeTraces(context.Background(), traces))
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.EqualValues(t, 10, r.count(t, "key_unavailable"))
+	require.Equal(t, []string{"- key_unavailable"}, r.verdicts()[:1])
 }
 
 func TestAStorageThatCutsStringsIsNamedAsACauseThatMayBe(t *testing.T) {
