@@ -2,9 +2,11 @@ package spansignerprocessor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -280,8 +282,17 @@ func TestATenantComesFromAResourceAttributeToo(t *testing.T) {
 	require.Equal(t, []spansignature.Reason{spansignature.OK}, r.verify("checkout"))
 }
 
-// away is how long the provider is in the test of an outage, with a key that is not yet stale.
-const away = 20 * time.Second
+// away is how long the provider is in the test of an outage, with a key that is not yet stale: 20 seconds, or
+// SIGNER_OUTAGE.
+var away = outage()
+
+func outage() time.Duration {
+	length, err := time.ParseDuration(cmp.Or(os.Getenv("SIGNER_OUTAGE"), "20s"))
+	if err != nil {
+		panic(err)
+	}
+	return length
+}
 
 // vaulted is a configuration on OpenBao behind a proxy that makes faults, with times short enough for a test.
 func vaulted(t testing.TB) (*Config, *doubles.Proxy) {
