@@ -196,7 +196,7 @@ def index_of(key: bytes, traces: Iterable[JudgedTrace], until: int) -> Iterator[
     tick, chunk = offset_of(key), chunk_of(key)
     for trace_id, reason, first, spans, duplicates, _, at in traces:
         full = reason in FULL
-        yield b"I" + trace_id, _WHERE.pack(tick, chunk, until, first, spans + duplicates, full) + at
+        yield trace_key(trace_id), _WHERE.pack(tick, chunk, until, first, spans + duplicates, full) + at
 
 
 class Where(NamedTuple):
