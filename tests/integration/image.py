@@ -35,7 +35,7 @@ class Image:
             mount -t tmpfs tmpfs {root}/tmp
             mount --bind {shlex.quote(str(data))} {root}/var/lib/betrace
             mount -o remount,bind,ro {root}
-            exec chroot --userspec={self.about["USER"]} {root} {shlex.join(container)}
+            exec /usr/sbin/chroot --userspec={self.about["USER"]} {root} {shlex.join(container)}
         """
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
 
