@@ -18,6 +18,7 @@ from streams.topics import Topics
 _DAY = 86_400_000
 _TIMEOUT = 15.0  # seconds until Kafka counts as away
 _CREATED = 20.0  # seconds for topics to be made
+_LOOK = 0.05  # seconds between two looks whether topics are there
 _ROUND = 3.0  # seconds between two looks at why there is no answer
 
 
@@ -113,7 +114,18 @@ def create(config: Config, inputs: bool = False) -> list[str]:
         client = _client(config.kafka, Heard())  # must outlive its futures
         created: dict[str, Future[None]] = client.create_topics(new, operation_timeout=_CREATED)
         _refuse(_not_created(created))
+        _wait_until_shown(config.kafka, {topic.name for topic in missing})
     return [topic.name for topic in missing]
+
+
+def _wait_until_shown(kafka: Kafka, names: set[str]) -> None:
+    """A broker tells of a topic only a while after the controller has made it.
+
+    Where rights hide topics, it never does: who needs them then says so.
+    """
+    end = time.monotonic() + _CREATED
+    while not names <= partition_counts(kafka).keys() and time.monotonic() < end:
+        time.sleep(_LOOK)
 
 
 def verify(config: Config) -> None:
