@@ -95,7 +95,7 @@ fuzz: $(DEV) requirements-fuzz.lock ## an hour of random bytes for the parser, o
 	$(BIN)/python -m tests.fuzz_ingest -max_total_time=3600 -rss_limit_mb=1024 -artifact_prefix=$${TMPDIR:-/tmp}/
 	BETRACE_ORACLE_PAIRS=100000 $(BIN)/pytest tests/dsl/test_oracle.py -o timeout=7200
 
-bench: $(DEV) ## how fast, beside a Collector that samples: an hour, or QUICK=1
+bench: $(DEV) ## how fast, beside a Collector that samples: half an hour, or QUICK=1
 	@scripts/kafka-jars >/dev/null
 	@scripts/collector bench/collector.yaml >/dev/null
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
