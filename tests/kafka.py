@@ -151,11 +151,12 @@ class Kafka:
 def create_topic(address: str, name: str, partitions: int, settings: dict[str, str] | None = None) -> None:
     """Create a topic, and return when it is there."""
     client = AdminClient({"bootstrap.servers": address})
-    for _ in range(3):  # on a busy machine an answer gets lost now and then
+    end = time.monotonic() + 60
+    while time.monotonic() < end:  # on a busy machine an answer gets lost now and then
         wanted = NewTopic(name, partitions, 1, config=settings or {})
         with contextlib.suppress(TimeoutError, KafkaException):  # it exists, if only the answer got lost
             client.create_topics([wanted])[name].result(20)
-        if name in client.list_topics(timeout=20).topics:
+        if name in client.list_topics(timeout=20).topics:  # a broker tells of it a while after it was made
             return
     raise TimeoutError(f"the topic {name} was not created")
 
