@@ -35,9 +35,13 @@ export async function open(browser, url, user, { width = 1280, height = 900 } = 
   return page;
 }
 
-/** What axe finds that is serious or worse, as texts. */
+/** What axe finds that is serious or worse, as texts; colors that are changing have come to their ends. */
 export async function barriers(page) {
   await page.evaluate(AXE);
+  await page.evaluate(() => {
+    const ending = document.getAnimations().filter(({ effect }) => effect.getTiming().iterations !== Infinity);
+    return Promise.allSettled(ending.map(({ finished }) => finished)).then(() => undefined);
+  });
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
