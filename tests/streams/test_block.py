@@ -44,6 +44,7 @@ def test_a_block_gives_back_what_was_put_in() -> None:
         for e in s.entries
     ]
     assert got == put
+    assert sum(entry.spans for section in block.sections() for entry in section.entries) == 10
 
 
 @given(st.lists(st.binary(min_size=300), min_size=1, max_size=5))
