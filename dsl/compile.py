@@ -28,7 +28,7 @@ class Candidate(NamedTuple):
     """A rule by its number, and what tells whether it may apply."""
 
     number: int
-    first: Guard | None
+    asks_first: Guard | None
     skips: bool  # incomplete traces, of which that is told
 
 
@@ -57,8 +57,12 @@ class RuleSet:
         found: set[int] = set()
         by_name = self.by_name
         candidates = [self.always, *map(by_name.__getitem__, trace.names.keys() & by_name.keys())]
-        for number, first, skips in chain.from_iterable(candidates):
-            if first is None or first.may_hold(trace, self.max_steps) or (skips and not trace.complete):
+        for number, asks_first, skips in chain.from_iterable(candidates):
+            if (
+                asks_first is None
+                or asks_first.may_hold(trace, self.max_steps)
+                or (skips and not trace.complete)
+            ):
                 found.add(number)
         return [self.compiled[number] for number in sorted(found)]
 
