@@ -105,7 +105,7 @@ class Recorded:
             return
         time = time_of(message) or 0
         for trace_id, fragment in pieces(parts, self.config.limits.block_bytes):
-            pile.add(trace_id, joined(fragment.runs(parts.prefixes)), time)
+            pile.add(trace_id, joined(fragment.runs()), time)
         for reason, spans in parts.rejected.items():
             self._wrong(f"{place}: {len(spans)} spans refused: {reason}")
 

@@ -56,7 +56,9 @@ class RuleSet:
         """The rules that may apply, or are skipped: what each needs and asks first is there."""
         found: set[int] = set()
         by_name = self.by_name
-        candidates = [self.always, *map(by_name.__getitem__, trace.names.keys() & by_name.keys())]
+        asked = trace.names.keys() & by_name.keys()
+        trace.expect(asked)
+        candidates = [self.always, *map(by_name.__getitem__, asked)]
         for number, asks_first, skips in chain.from_iterable(candidates):
             if (
                 asks_first is None

@@ -19,12 +19,7 @@ class Guard:
         numbers = trace.names.get(self.name)
         if numbers is None:
             return False
-        key = self.bound.attribute
-        if len(numbers) > max_steps:
-            return True
-        if key is not None:
-            return self.bound.may_hold(trace.attributes(self.name, key))
-        return self.bound.may_hold(self.bound.read(span, trace) for span in trace.named(self.name))
+        return len(numbers) > max_steps or self.bound.may_hold(trace, numbers)
 
 
 def guard(condition: Condition) -> Guard | None:

@@ -1,23 +1,45 @@
 """A trace as it is judged: distinct spans over parsed OTLP messages, read only as far as rules ask."""
 
+from array import array
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from dsl.attributes import find
-from dsl.messages import ScopeSpans, TracesData
+from dsl.messages import TracesData
 
 _NO_PARENT = bytes(8)
-_NONE = frozenset((b"", _NO_PARENT))
+_NONE = 0  # `_NO_PARENT` as a number
 _ORDER = attrgetter("start", "span_id")
 
 
-class Origin(NamedTuple):
+class Origin:
     """What the spans of one scope have in common, messages of `dsl.messages`."""
 
-    resource: Any
-    scope: Any
+    __slots__ = ("keys", "resource", "scope")
+
+    def __init__(self, resource: Any, scope: Any) -> None:
+        self.resource = resource
+        self.scope = scope
+        self.keys = frozenset(resource.attributes)
+        """Of the resource's attributes."""
+
+
+Stored = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
+"""What each span stands in, serialised, from where to where."""
+
+
+class Spans(Protocol):
+    """Gives the spans of a trace by number; what they say of ids and names is not looked at."""
+
+    def messages(self, numbers: Sequence[int]) -> Sequence[Any]:
+        """Those spans, parsed."""
+        ...
+
+    def stored(self) -> Stored | None:
+        """All spans, if they are there as bytes."""
+        ...
 
 
 class Span:
@@ -27,23 +49,16 @@ class Span:
     """
 
     __slots__ = ("end", "message", "name", "parent_id", "resource", "scope", "span_id", "start")
-    span_id: bytes
-    parent_id: bytes  # empty for none
-    name: str
-    start: int  # Unix ns
-    end: int
 
-    def __init__(self, message: Any, resource: Any, scope: Any) -> None:
+    def __init__(self, span_id: bytes, parent_id: bytes, name: str, message: Any, origin: Origin) -> None:
+        self.span_id = span_id
+        self.parent_id = parent_id  # empty for none
+        self.name = name
         self.message = message
-        self.resource = resource
-        self.scope = scope
-        self.span_id = message.span_id
-        parent = message.parent_span_id
-        self.parent_id = b"" if parent == _NO_PARENT else parent
-        self.name = message.name
-        self.start = start = message.start_time_unix_nano
-        end = message.end_time_unix_nano
-        self.end = end if end > start else start
+        self.resource = origin.resource
+        self.scope = origin.scope
+        self.start: int = message.start_time_unix_nano  # Unix ns
+        self.end: int = max(self.start, message.end_time_unix_nano)
 
     @property
     def duration(self) -> int:
@@ -62,30 +77,52 @@ class Span:
 
 
 class Trace:
-    """All distinct spans of one trace; a `Span` is made when it is asked for: it costs as much as parsing."""
+    """All distinct spans of one trace, by number.
 
-    def __init__(self, messages: Sequence[Any], origins: Sequence[Origin], cut: bool) -> None:
-        """Of copies of a span the one with the later end counts."""
-        ids = [message.span_id for message in messages]
-        self.duplicates = len(ids) - len(set(ids))
+    A span's message is read, and a `Span` made of it, when a rule asks for it: most rules ask for few.
+    """
+
+    def __init__(
+        self,
+        trace_id: bytes,
+        ids: bytes,
+        names: Sequence[str],
+        origins: Sequence[Origin],
+        spans: Spans,
+        *,
+        cut: bool = False,
+    ) -> None:
+        """`ids` are the span id and the parent id, or zero, of each span, 16 bytes.
+
+        Of copies of a span the one with the later end counts.
+        """
+        self.trace_id = trace_id
+        """16 bytes; empty for a trace without spans."""
+        self.duplicates = len(names) - len(set(array("Q", ids)[::2]))
         if self.duplicates:
-            messages, origins = _distinct(messages, origins)
-            ids = [message.span_id for message in messages]
-        self._messages = messages
-        self._origins = origins
+            messages = spans.messages(range(len(names)))
+            kept = _distinct(ids, names, messages)
+            ids = b"".join([ids[16 * number : 16 * number + 16] for number in kept])
+            names, origins = [names[number] for number in kept], [origins[number] for number in kept]
+            spans = _Parsed([messages[number] for number in kept])
         self._ids = ids
+        self._names = names
+        self.origins = origins
+        """Of each span."""
+        self._spans = spans
+        self._cut = cut
+        self._messages: list[Any] = [None] * len(names)  # those that were read
+        self._expected: Iterable[str] = ()
         self._made: dict[int, Span] = {}
         self._named: dict[str, list[Span]] = {}
-        self._cut = cut
-        names: dict[str, list[int]] = {}
-        for number, message in enumerate(messages):
-            name = message.name
-            if name in names:
-                names[name].append(number)
-            else:
-                names[name] = [number]
-        self.names = names
+        self.names: dict[str, list[int]] = {}
         """Span names, each with the numbers of the spans that have it."""
+        numbers = self.names
+        for number, name in enumerate(names):
+            if name in numbers:
+                numbers[name].append(number)
+            else:
+                numbers[name] = [number]
 
     @classmethod
     def of(cls, data: bytes, *, cut: bool = False) -> "Trace":
@@ -96,52 +133,60 @@ class Trace:
             for scope_spans in group.scope_spans:
                 messages += scope_spans.spans
                 origins += [Origin(group.resource, scope_spans.scope)] * len(scope_spans.spans)
-        return cls(messages, origins, cut)
-
-    @classmethod
-    def of_spans(cls, data: bytes, origins: Sequence[Origin], *, cut: bool = False) -> "Trace":
-        """The trace of serialised `spans` fields of a ScopeSpans, given the origin of each."""
-        messages = list(ScopeSpans.FromString(data).spans)
-        if len(messages) != len(origins):
-            raise ValueError(f"{len(messages)} spans of {len(origins)} origins")
-        return cls(messages, origins, cut)
+        trace_id = messages[0].trace_id if messages else b""
+        ids = b"".join([each.span_id + (each.parent_span_id or _NO_PARENT) for each in messages])
+        names = [message.name for message in messages]
+        return cls(trace_id, ids, names, origins, _Parsed(messages), cut=cut)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._names)
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Spans of these names are likely to be asked for: they are read at once."""
+        self._expected = names
 
     def named(self, name: str) -> Sequence[Span]:
         """The spans of that name, in order of start time and span id."""
         spans = self._named.get(name)
         if spans is None:
-            spans = [self._span(number) for number in self.names.get(name, ())]
+            spans = [self.span(number) for number in self.names.get(name, ())]
             if len(spans) > 1:
                 spans.sort(key=_ORDER)
             self._named[name] = spans
         return spans
 
-    def attributes(self, name: str, key: str) -> list[Any]:
-        """The attribute of that key of each span of that name, in no order; no span is made for it."""
-        messages, found = self._messages, []
-        for number in self.names.get(name, ()):
-            value = find(messages[number].attributes, key)
-            found.append(find(self._origins[number].resource.attributes, key) if value is None else value)
-        return found
+    @cached_property
+    def stored(self) -> Stored | None:
+        """All spans by number, if they are there as bytes."""
+        return self._spans.stored()
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
         """All, in order of start time and span id."""
-        return tuple(sorted(map(self._span, range(len(self))), key=_ORDER))
+        return tuple(sorted(map(self.span, range(len(self))), key=_ORDER))
 
-    def _span(self, number: int) -> Span:
+    def span(self, number: int) -> Span:
+        """The span with that number."""
         span = self._made.get(number)
         if span is None:
-            span = self._made[number] = Span(self._messages[number], *self._origins[number])
+            at = 16 * number
+            span_id, parent = self._ids[at : at + 8], self._ids[at + 8 : at + 16]
+            name, origin = self._names[number], self.origins[number]
+            span = Span(span_id, b"" if parent == _NO_PARENT else parent, name, self._message(number), origin)
+            self._made[number] = span
         return span
 
-    @property
-    def trace_id(self) -> bytes:
-        """16 bytes; empty for a trace without spans."""
-        return bytes(self._messages[0].trace_id) if self._messages else b""
+    def _message(self, number: int) -> Any:
+        """The message of a span, which is read together with others."""
+        messages = self._messages
+        if messages[number] is None:
+            expected, self._expected = self._expected, ()
+            wanted = [each for name in expected for each in self.names.get(name, ())]
+            if number not in wanted:
+                wanted = [each for each, message in enumerate(messages) if message is None]
+            for each, message in zip(wanted, self._spans.messages(wanted), strict=True):
+                messages[each] = message
+        return messages[number]
 
     @cached_property
     def by_id(self) -> dict[bytes, Span]:
@@ -166,9 +211,10 @@ class Trace:
     @cached_property
     def complete(self) -> bool:
         """Exactly one root, every parent present, and not cut short by a limit."""
-        parents = [message.parent_span_id for message in self._messages]
-        roots = sum(map(parents.count, _NONE))
-        return not self._cut and roots == 1 and set(parents).difference(self._ids, _NONE) == set()
+        words = array("Q", self._ids)
+        spans, parents = words[::2], words[1::2]
+        known = {_NONE, *spans}
+        return not self._cut and parents.count(_NONE) == 1 and known.issuperset(parents)
 
     @cached_property
     def start(self) -> int:
@@ -251,15 +297,35 @@ def _attribute(message: Any, resource: Any, key: str) -> Any:
     return find(resource.attributes, key) if found is None else found
 
 
-def _distinct(messages: Iterable[Any], origins: Iterable[Origin]) -> tuple[list[Any], list[Origin]]:
-    spans: dict[bytes, tuple[Any, Origin]] = {}
-    for each in zip(messages, origins, strict=True):
-        known = spans.setdefault(each[0].span_id, each)
-        if known is not each:
-            spans[each[0].span_id] = max(known, each, key=_weight)
-    return [message for message, _ in spans.values()], [origin for _, origin in spans.values()]
+def _distinct(ids: bytes, names: Sequence[str], messages: Sequence[Any]) -> list[int]:
+    """The numbers of the spans that count."""
+    found: dict[bytes, tuple[Any, int]] = {}
+    for number, message in enumerate(messages):
+        span_id, parent = ids[16 * number : 16 * number + 8], ids[16 * number + 8 : 16 * number + 16]
+        weight = message.end_time_unix_nano, names[number], parent, _described(message)
+        known = found.get(span_id)
+        if known is None or weight > known[0]:
+            found[span_id] = weight, number
+    return [number for _, number in found.values()]
 
 
-def _weight(found: tuple[Any, Origin]) -> tuple[int, bytes]:
-    message, _ = found
-    return message.end_time_unix_nano, message.SerializeToString(deterministic=True)
+def _described(message: Any) -> bytes:
+    """All that a span's message says but ids and name, in one form."""
+    rest = type(message)()
+    rest.CopyFrom(message)
+    for field in ("trace_id", "span_id", "parent_span_id", "name"):
+        rest.ClearField(field)
+    return bytes(rest.SerializeToString(deterministic=True))
+
+
+class _Parsed:
+    """Spans that were parsed before."""
+
+    def __init__(self, messages: Sequence[Any]) -> None:
+        self._messages = messages
+
+    def messages(self, numbers: Sequence[int]) -> Sequence[Any]:
+        return [self._messages[number] for number in numbers]
+
+    def stored(self) -> None:
+        return None

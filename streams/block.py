@@ -2,13 +2,17 @@
 
 A record opens with a version byte and a kind byte. A block, little-endian:
 
-    version, "B", u32 size of the index, index, u32 bytes of all spans, zstd of spans, prefixes
+    version, "B", u32 size of the index, index, LZ4 of payload
 
     index    sections, one for each input record that gave spans to this partition
     section  u8 length + topic, u32 partition, u64 offset, u16 part, u64 time (ms), u32 traces, its entries
-    entry    16 trace id, u32 spans, u32 where they start among all spans, u32 their bytes,
-             spans x (8 span id, 8 parent id or zero), spans x u32 prefix
-    prefixes each u32 + resource fields, u32 + scope fields
+    entry    16 trace id, u32 spans, u32 where they start in the payload, u32 their bytes as they came,
+             spans x (8 span id, 8 parent id or zero)
+    payload  u32 where the spans end, spans, u32 prefixes, prefixes, kinds
+    spans    of each entry: spans x u32 kind, spans x u32 size, each span without the fields that say its ids
+             and name, or whole where these do not open it
+    prefix   u32 + resource fields, u32 + scope fields
+    kind     u32 prefix, u32 + name: what spans of one scope and name have in common
 
 A tick is the version byte, "T", and JSON.
 """
@@ -17,14 +21,18 @@ import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from functools import cache
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from dsl.messages import ResourceSpans, ScopeSpans
-from dsl.trace import Origin, Trace
-from streams.packed import pack, unpack
-from streams.split import Fragment, Prefix
+from dsl.trace import Origin, Stored, Trace
+from streams.frames import framed
+from streams.kinds import Kind, Prefix, size_of
+from streams.packed import pack_quickly, quickly_packed, unpack_quickly
+from streams.split import Fragment
 
-VERSION = 3
+VERSION = 4
 BLOCK = ord("B")
 TICK = ord("T")
 
@@ -32,6 +40,7 @@ _HEAD = struct.Struct("<BBI")
 _SECTION = struct.Struct("<IQHQI")
 _ENTRY = struct.Struct("<16sIII")
 _SIZE = struct.Struct("<I")
+_FEW = 1024
 
 
 class UnknownRecord(ValueError):
@@ -58,7 +67,7 @@ class Entry(NamedTuple):
     trace_id: bytes
     at: int  # where the entry stands in the block
     spans: int
-    size: int  # bytes of its spans
+    size: int  # bytes of its spans as they came
     ids: bytes  # (span id, parent id) x spans
 
 
@@ -75,50 +84,51 @@ class Builder:
     """A block in the making."""
 
     def __init__(self) -> None:
-        self._size = _HEAD.size + _SIZE.size
+        self._size = _HEAD.size + 2 * _SIZE.size
         self._index: list[bytes] = []
         self._entries: list[bytes] = []
         self._section: tuple[Source, Position, int] | None = None
         self._traces = 0
-        self._prefixes: dict[Prefix, bytes] = {}  # each with its number, as spans have it
-        self._numbers = _Numbers((), self._prefixes)
-        self._payload: list[bytes] = []
-        self._payload_size = 0
+        self._kinds = _Numbers()
+        self._spans: list[bytes] = []  # of the section
+        self._payload: list[bytes] = []  # of those before it
+        self._end = _SIZE.size  # of the spans in the payload
 
     @property
     def size(self) -> int:
-        """Bytes of the block before compression."""
-        return self._size + self._numbers.size
+        """Bytes of the block at most."""
+        return quickly_packed(self._size + self._kinds.size)
 
-    def section(self, source: Source, position: Position, time: int, prefixes: Sequence[Prefix]) -> None:
-        """What is added from here on came from that input record, whose spans have these prefixes."""
+    def section(self, source: Source, position: Position, time: int) -> None:
+        """What is added from here on came from that input record."""
         self._close_section()
         self._section = (source, position, time)
-        self._size += self._numbers.size
-        self._numbers = _Numbers(prefixes, self._prefixes)
 
     def add(self, trace_id: bytes, fragment: Fragment) -> None:
         """Add the spans of one trace."""
-        spans = fragment.spans
-        count, size = len(spans), sum(map(len, spans))
-        head = _ENTRY.pack(trace_id, count, self._payload_size, size)
-        self._entries += (head, *fragment.ids, *map(self._numbers.__getitem__, fragment.prefixes))
-        self._payload += spans
-        self._payload_size += size
+        spans = [span[head:] for span, head in zip(fragment.spans, fragment.heads, strict=True)]
+        sizes = list(map(len, spans))
+        count, came = len(spans), sum(map(len, fragment.spans))
+        numbers = _numbers(2 * count).pack(*map(self._kinds.__getitem__, fragment.kinds), *sizes)
+        self._entries += (_ENTRY.pack(trace_id, count, self._end, came), *fragment.ids)
+        self._spans += (numbers, *spans)
+        size = len(numbers) + sum(sizes)
+        self._end += size
         self._traces += 1
-        self._size += _ENTRY.size + 20 * count + size
+        self._size += _ENTRY.size + 16 * count + size
 
     def encode(self) -> bytes:
         """The record's value."""
         self._close_section()
         index = b"".join(self._index)
-        prefixes: list[bytes] = []
-        for prefix in self._prefixes:
-            prefixes += (_SIZE.pack(len(prefix.resource)), prefix.resource)
-            prefixes += (_SIZE.pack(len(prefix.scope)), prefix.scope)
-        packed = pack(b"".join((*self._payload, *prefixes)))
-        head = _HEAD.pack(VERSION, BLOCK, len(index))
-        return b"".join((head, index, _SIZE.pack(self._payload_size), packed))
+        kinds = self._kinds
+        tables = [_SIZE.pack(len(kinds.prefixes))]
+        for prefix in kinds.prefixes:
+            tables += (_sized(prefix.resource), _sized(prefix.scope))
+        for kind in kinds:
+            tables += (_SIZE.pack(kinds.prefixes[kind.prefix]), _sized(kind.name))
+        packed = pack_quickly(b"".join((_SIZE.pack(self._end), *self._payload, *tables)))
+        return b"".join((_HEAD.pack(VERSION, BLOCK, len(index)), index, packed))
 
     def _close_section(self) -> None:
         if self._section is None or not self._entries:
@@ -126,40 +136,54 @@ class Builder:
         source, position, time = self._section
         topic = source.topic.encode()
         head = _SECTION.pack(source.partition, *position, time, self._traces)
-        self._index += (bytes((len(topic),)), topic, head, *self._entries)
+        self._index.append(b"".join((bytes((len(topic),)), topic, head, *self._entries)))
+        self._payload.append(b"".join(self._spans))
         self._size += 1 + len(topic) + _SECTION.size
-        self._entries, self._traces = [], 0
+        self._entries, self._spans, self._traces = [], [], 0
 
 
-class _Numbers(dict[int, bytes]):
-    """Numbers of a record's prefixes in the block, by those in the record; given when first asked for."""
+class _Numbers(dict[Kind, int]):
+    """Numbers of kinds in a block; given when first asked for."""
 
-    def __init__(self, prefixes: Sequence[Prefix], known: dict[Prefix, bytes]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.size = 0  # bytes of the prefixes that are new to the block
-        self._prefixes = prefixes
-        self._known = known
+        self.prefixes: dict[Prefix, int] = {}
+        self.size = 0  # bytes that they add to the block
 
-    def __missing__(self, number: int) -> bytes:
-        prefix = self._prefixes[number]
-        if prefix not in self._known:
-            self._known[prefix] = _SIZE.pack(len(self._known))
-            self.size += 8 + len(prefix.resource) + len(prefix.scope)
-        found = self[number] = self._known[prefix]
-        return found
+    def __missing__(self, kind: Kind) -> int:
+        number = self[kind] = len(self)
+        self.size += kind.size
+        if kind.prefix not in self.prefixes:
+            self.prefixes[kind.prefix] = len(self.prefixes)
+            self.size += size_of(kind.prefix)
+        return number
+
+
+def _sized(data: bytes) -> bytes:
+    return _SIZE.pack(len(data)) + data
+
+
+@cache
+def _few_numbers(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}I")
+
+
+def _numbers(count: int) -> struct.Struct:
+    """So many numbers."""
+    return _few_numbers(count) if count < _FEW else struct.Struct(f"<{count}I")
 
 
 class Block:
     """A block as read: sections in order, and the spans of any entry."""
 
-    __slots__ = ("_index_end", "_origins", "_spans", "data")
+    __slots__ = ("_index_end", "_kinds", "_payload", "data")
 
     def __init__(self, data: bytes) -> None:
         check(data, BLOCK)
         self.data = data
         self._index_end = _HEAD.size + _HEAD.unpack_from(data)[2]
-        self._spans = b""  # of all entries, and the prefixes behind them
-        self._origins: list[Origin] = []
+        self._payload = b""
+        self._kinds: list[tuple[str, Origin]] = []
 
     def sections(self) -> Iterator[Section]:
         """The sections, in the order in which their input records were read."""
@@ -176,47 +200,90 @@ class Block:
                 ids = at + _ENTRY.size
                 stop = ids + 16 * spans
                 entries.append(Entry(trace_id, at, spans, length, data[ids:stop]))
-                at = stop + 4 * spans
+                at = stop
             yield Section(Source(topic, partition), Position(offset, part), time, entries)
 
     @property
     def size(self) -> int:
         """Bytes that it takes in memory, about."""
-        return len(self.data) + len(self._spans)
+        return len(self.data) + len(self._payload)
 
-    def spans(self, at: int) -> tuple[bytes, list[Origin]]:
-        """The spans of the entry at `at` as `spans` fields of a ScopeSpans, and the origin of each."""
-        if not self._spans:
+    def fragment(self, at: int) -> tuple[bytes, Iterable[tuple[str, Origin]], "_Fragment"]:
+        """The ids of the entry at `at`, name and origin of each of its spans, and where these are stored."""
+        if not self._payload:
             self.open()
-        _, count, start, size = _ENTRY.unpack_from(self.data, at)
-        at += _ENTRY.size + 16 * count
-        numbers = struct.unpack_from(f"<{count}I", self.data, at)
-        return self._spans[start : start + size], [self._origins[number] for number in numbers]
+        _, count, start, _ = _ENTRY.unpack_from(self.data, at)
+        at += _ENTRY.size
+        numbers = _numbers(2 * count).unpack_from(self._payload, start)
+        kinds = map(self._kinds.__getitem__, numbers[:count])
+        stored = self._payload, start + 8 * count, numbers[count:]
+        return self.data[at : at + 16 * count], kinds, stored
 
     def open(self) -> None:
         """Unpack the spans, as is done when the first of them are asked for."""
-        (at,) = _SIZE.unpack_from(self.data, self._index_end)
-        spans = self._spans = unpack(self.data[self._index_end + _SIZE.size :])
-        fields: list[bytes] = []
-        while at < len(spans):
-            (size,) = _SIZE.unpack_from(spans, at)
-            at += _SIZE.size + size
-            fields.append(spans[at - size : at])
-        self._origins = [
-            Origin(ResourceSpans.FromString(resource).resource, ScopeSpans.FromString(scope).scope)
-            for resource, scope in zip(fields[::2], fields[1::2], strict=True)
-        ]
+        data = self._payload = unpack_quickly(self.data[self._index_end :])
+        (at,) = _SIZE.unpack_from(data)
+        (prefixes,) = _SIZE.unpack_from(data, at)
+        at += _SIZE.size
+        origins = []
+        for _ in range(prefixes):
+            resource, at = _read_sized(data, at)
+            scope, at = _read_sized(data, at)
+            origins.append(
+                Origin(ResourceSpans.FromString(resource).resource, ScopeSpans.FromString(scope).scope)
+            )
+        while at < len(data):
+            (prefix,) = _SIZE.unpack_from(data, at)
+            name, at = _read_sized(data, at + _SIZE.size)
+            self._kinds.append((name.decode(), origins[prefix]))
 
 
-def trace_of(places: Iterable[tuple[Block, int]], *, cut: bool = False) -> Trace:
+def _read_sized(data: bytes, at: int) -> tuple[bytes, int]:
+    end = at + _SIZE.size + _SIZE.unpack_from(data, at)[0]
+    return data[at + _SIZE.size : end], end
+
+
+_Fragment = tuple[bytes, int, tuple[int, ...]]  # what spans stand in, where they start, the size of each
+
+
+def trace_of(trace_id: bytes, places: Iterable[tuple[Block, int]], *, cut: bool = False) -> Trace:
     """The trace whose spans are the entries at those places of blocks."""
-    spans: list[bytes] = []
-    origins: list[Origin] = []
+    ids: list[bytes] = []
+    kinds: list[tuple[str, Origin]] = []
+    fragments: list[_Fragment] = []
     for block, at in places:
-        data, found = block.spans(at)
-        spans.append(data)
-        origins += found
-    return Trace.of_spans(b"".join(spans), origins, cut=cut)
+        some, like, where = block.fragment(at)
+        ids.append(some)
+        kinds += like
+        fragments.append(where)
+    names, origins = zip(*kinds, strict=True)
+    return Trace(trace_id, b"".join(ids), names, origins, _Spans(fragments), cut=cut)
+
+
+class _Spans:
+    """The spans of fragments (`dsl.trace.Spans`)."""
+
+    def __init__(self, fragments: list[_Fragment]) -> None:
+        self._fragments = fragments
+        self._stored: Stored | None = None
+
+    def messages(self, numbers: Sequence[int]) -> Sequence[Any]:
+        data, starts, ends = self.stored()
+        spans = [framed(0x12, data[n][starts[n] : ends[n]]) for n in numbers]
+        return list(ScopeSpans.FromString(b"".join(spans)).spans)
+
+    def stored(self) -> Stored:
+        if self._stored is None:
+            data: list[bytes] = []
+            starts: list[int] = []
+            ends: list[int] = []
+            for payload, start, sizes in self._fragments:
+                bounds = list(accumulate(sizes, initial=start))
+                data += [payload] * len(sizes)
+                starts += bounds[:-1]
+                ends += bounds[1:]
+            self._stored = data, starts, ends
+        return self._stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Fields that these messages do not have are kept as they are, and stand in what is serialised.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -36,7 +36,8 @@ Traces: Any = GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.Traces"
 
 def framed(tag: int, data: bytes) -> bytes:
     """A field of that tag: 0x0a for `resource_spans` of a TracesData, 0x12 for `scope_spans` and `spans`."""
-    return head(tag, len(data)) + data
+    size = len(data)
+    return (SPANS[size] if tag == _SPANS and size < USUAL else head(tag, size)) + data
 
 
 def head(tag: int, size: int) -> bytes:
@@ -47,6 +48,12 @@ def head(tag: int, size: int) -> bytes:
         size >>= 7
     out.append(size)
     return bytes(out)
+
+
+_SPANS = 0x12
+USUAL = 4096  # bytes of a span, at most
+SPANS: Final = [head(_SPANS, size) for size in range(USUAL)]
+"""What stands before a span in a ScopeSpans, by its size."""
 
 
 def without(message: Any, field: str) -> bytes:

@@ -121,7 +121,7 @@ def _parts(offset: int, kept: KeptBlock, trace_id: bytes) -> Iterator[Part]:
         for entry in section.entries:
             if entry.trace_id == trace_id and number not in kept.repeats:
                 at = offset, entry.at
-                spans = trace_of([(block, entry.at)]).spans
+                spans = trace_of(trace_id, [(block, entry.at)]).spans
                 came = max(section.time, kept.clock)
                 yield Part(at, section.source, section.position.offset, came, "in-flight", spans)
 

@@ -11,6 +11,7 @@ from streams import metrics
 from streams.block import Builder, Counts, Position, Source
 from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
+from streams.kinds import Kinds
 from streams.letters import DeadLetter, Record, of_spans, whole
 from streams.otlp import WireError
 from streams.reading import pieces, read
@@ -52,6 +53,7 @@ class Flushed(NamedTuple):
 @dataclass(slots=True)
 class _Gathered:
     builders: dict[int, list[Builder]] = field(default_factory=dict)
+    kinds: Kinds = field(default_factory=Kinds)
     letters: list[DeadLetter] = field(default_factory=list)
     records: list[Flushed] = field(default_factory=list)
     spans: int = 0
@@ -159,7 +161,8 @@ class Ingest:
     def _read(self, record: Record) -> Split:
         topic, value = record.source.topic, record.value or b""
         try:
-            parts = read(self._encodings[topic], value, signatures=self._signatures)
+            known = self._gathered.kinds
+            parts = read(self._encodings[topic], value, signatures=self._signatures, known=known)
             reason = None if parts.fragments or parts.own else next(iter(parts.rejected), None)
         except WireError as problem:
             parts, reason = Split(), problem.reason
@@ -182,7 +185,7 @@ class Ingest:
         for partition, share in shares.items():
             for number, (part, size) in enumerate(_parts(share, limit - common)):
                 builder = self._builder(partition, common + size)
-                builder.section(record.source, Position(record.offset, number), time, parts.prefixes)
+                builder.section(record.source, Position(record.offset, number), time)
                 for trace_id, fragment in part:
                     builder.add(trace_id, fragment)
 

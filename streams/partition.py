@@ -275,7 +275,7 @@ class Partition:
     def _trace(self, due: Due) -> Trace:
         cache, store, number = self.cache, self.store, self.ledger.number
         places = [(cache.block(store, number, block), entry) for block, entry in fragments(due.trace.at)]
-        return trace_of(places, cut=due.reason in LIMITS)
+        return trace_of(due.trace_id, places, cut=due.reason in LIMITS)
 
     async def _forget(self) -> list[Done]:
         needed = min(self.group.reopened.values(), default=2**64)

@@ -6,6 +6,7 @@ from typing import Final
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from streams.config import Encoding
+from streams.kinds import Kinds
 from streams.otlp import WireError, request_of_json
 from streams.split import Fragment, Malformed, Split, cut, split
 
@@ -24,10 +25,13 @@ REASONS: Final = (
 _MARGIN = 1024  # bytes of a block that are not spans
 
 
-def read(encoding: Encoding, value: bytes, *, signatures: bool = False) -> Split:
-    """Cut a record by trace; WireError for one that holds no spans. An empty record is no error."""
+def read(encoding: Encoding, value: bytes, *, signatures: bool = False, known: Kinds | None = None) -> Split:
+    """Cut a record by trace; WireError for one that holds no spans. An empty record is no error.
+
+    `known` are kinds that earlier records had.
+    """
     try:
-        parts = _split(encoding, value, signatures)
+        parts = _split(encoding, value, signatures, known)
     except Malformed as problem:
         raise WireError("malformed", f"not an OTLP protobuf message: {problem}") from None
     if value and not parts.received:
@@ -53,8 +57,8 @@ def pieces(parts: Split, block_bytes: int) -> Iterator[tuple[bytes, Fragment]]:
             yield trace_id, piece
 
 
-def _split(encoding: Encoding, value: bytes, signatures: bool) -> Split:
+def _split(encoding: Encoding, value: bytes, signatures: bool, known: Kinds | None) -> Split:
     if encoding == "otlp_json":
         request = request_of_json(value) if value.strip() else ExportTraceServiceRequest()
-        return split(request.SerializeToString(), request=request, signatures=signatures)
-    return split(value, signatures=signatures)
+        return split(request.SerializeToString(), request=request, signatures=signatures, known=known)
+    return split(value, signatures=signatures, known=known)

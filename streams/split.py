@@ -9,54 +9,48 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
-from streams.frames import Traces, framed, head, without
+from streams.frames import Traces, framed, without
+from streams.kinds import Kind, Kinds, Named, Prefix, size_of
 from streams.otlp import span_problem
 from streams.own_spans import SCOPE, is_own
 from streams.signature import VERIFIED
 
 NO_PARENT = bytes(8)
 _NO_TRACE = bytes(16)
-_USUAL = 4096  # bytes of a span, at most
-_HEADS = [head(0x12, size) for size in range(_USUAL)]
 PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry of its own
 
 _Messages = Sequence[Span | None]
-_Ids = tuple[bytes, bytes, bytes]  # of the trace, the span, its parent
-_IDS = attrgetter("trace_id", "span_id", "parent_span_id")
+_Ids = tuple[bytes, bytes, bytes, str]  # of the trace, the span, its parent; and the name
+_IDS = attrgetter("trace_id", "span_id", "parent_span_id", "name")
 _Kind = TypeVar("_Kind", bound=Message)
-
-
-class Prefix(NamedTuple):
-    """What the spans of one scope have in common, as serialised fields."""
-
-    resource: bytes  # of ResourceSpans: everything but the scopes
-    scope: bytes  # of ScopeSpans: everything but the spans
 
 
 @dataclass(slots=True)
 class Fragment:
-    """The spans of one trace in one message; three lists of one length."""
+    """The spans of one trace in one message; four lists of one length."""
 
     ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes
-    spans: list[bytes] = field(default_factory=list)  # each a serialised `spans` field of a ScopeSpans
-    prefixes: list[int] = field(default_factory=list)  # numbers in the prefixes of its message
+    spans: list[bytes] = field(default_factory=list)  # serialised
+    kinds: list[Kind] = field(default_factory=list)
+    heads: list[int] = field(default_factory=list)  # bytes of each span that only say ids and name, or none
 
     @property
     def size(self) -> int:
-        """Bytes that it adds to a block at most, prefixes apart."""
+        """Bytes that it adds to a block at most, kinds apart."""
         return sum(map(len, self.spans)) + PER_SPAN * len(self.spans)
 
-    def runs(self, prefixes: Sequence[Prefix]) -> Iterator[tuple[Prefix, bytes]]:
-        """Its spans with what they have in common, given the prefixes of its message."""
-        return ((prefixes[number], span) for number, span in zip(self.prefixes, self.spans, strict=True))
+    def runs(self) -> Iterator[tuple[Prefix, bytes]]:
+        """Its spans, each a serialised `spans` field, with what they have in common."""
+        return ((kind.prefix, _field(span)) for kind, span in zip(self.kinds, self.spans, strict=True))
 
 
 @dataclass(slots=True)
 class Split:
     """One message, cut up. Every span of it is in `fragments`, `rejected` or `own`."""
 
+    known: Kinds = field(default_factory=Kinds)
     fragments: dict[bytes, Fragment] = field(default_factory=dict)
-    prefixes: list[Prefix] = field(default_factory=list)
+    kinds: list[Named] = field(default_factory=list)  # of each scope
     rejected: dict[str, list[tuple[Prefix, bytes]]] = field(default_factory=dict)  # by reason
     received: int = 0
     own: int = 0
@@ -71,8 +65,8 @@ class Split:
 
     @property
     def common(self) -> int:
-        """Bytes that all prefixes add to a block at most."""
-        return sum(len(each.resource) + len(each.scope) + 8 for each in self.prefixes)
+        """Bytes that all kinds and their prefixes add to a block at most."""
+        return sum(each.size for each in self.kinds)
 
     @property
     def most(self) -> int:
@@ -82,7 +76,7 @@ class Split:
     def traces(self) -> Iterator[tuple[bytes, bytes]]:
         """Trace ids, each with its spans as a serialised TracesData."""
         for trace_id, fragment in self.fragments.items():
-            yield trace_id, joined(fragment.runs(self.prefixes))
+            yield trace_id, joined(fragment.runs())
 
 
 class Malformed(ValueError):
@@ -107,11 +101,15 @@ class _Scope(NamedTuple):
 
 
 def split(
-    data: bytes, *, request: ExportTraceServiceRequest | None = None, signatures: bool = False
+    data: bytes,
+    *,
+    request: ExportTraceServiceRequest | None = None,
+    signatures: bool = False,
+    known: Kinds | None = None,
 ) -> Split:
     """Cut a serialised ExportTraceServiceRequest by trace; with `signatures`, count spans not verified.
 
-    `request` is the same, parsed, if it was before.
+    `request` is the same, parsed, if it was before; `known` are kinds that earlier messages had.
     Of a message that does not parse as a whole each span is looked at alone, and one that does not parse is
     rejected alone. Raises Malformed when not even the spans' bounds can be told.
     """
@@ -119,11 +117,11 @@ def split(
         groups = Traces.FromString(data).resource_spans
     except DecodeError:
         raise Malformed("its fields do not fit into one another") from None
-    result = Split(signatures=signatures, size=len(data))
+    result = Split(known or Kinds(), signatures=signatures, size=len(data))
     if request is None:
         request = _parsed(ExportTraceServiceRequest, data)
-    known = [None] * len(groups) if request is None else request.resource_spans
-    for group, parsed in zip(groups, known, strict=True):
+    whole = [None] * len(groups) if request is None else request.resource_spans
+    for group, parsed in zip(groups, whole, strict=True):
         _split_resource(result, group, parsed)
     return result
 
@@ -132,18 +130,20 @@ def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], l
     """A fragment as pieces of at most `limit` bytes each, and the spans that alone are larger than that."""
     pieces, too_large = [Fragment()], []
     size = 0
-    for ids, span, number in zip(fragment.ids, fragment.spans, fragment.prefixes, strict=True):
-        prefix = parts.prefixes[number]
-        needed = len(span) + len(prefix.resource) + len(prefix.scope) + PER_SPAN
+    for ids, span, kind, head in zip(
+        fragment.ids, fragment.spans, fragment.kinds, fragment.heads, strict=True
+    ):
+        needed = len(span) + size_of(kind.prefix) + kind.size + PER_SPAN
         if needed > limit:
-            too_large.append((prefix, span))
+            too_large.append((kind.prefix, _field(span)))
             continue
         if size + needed > limit:
             pieces.append(Fragment())
             size = 0
         pieces[-1].ids.append(ids)
         pieces[-1].spans.append(span)
-        pieces[-1].prefixes.append(number)
+        pieces[-1].kinds.append(kind)
+        pieces[-1].heads.append(head)
         size += needed
     return [piece for piece in pieces if piece.ids], too_large
 
@@ -179,20 +179,20 @@ def _split_scope(result: Split, group: Any, scope: _Scope) -> None:
         result.own += len(spans) - len(others)
         spans, messages = [pair[0] for pair in others], [pair[1] for pair in others]
     _collect(result, spans, messages, prefix)
+    if result.signatures:
+        _count_signatures(result, spans, messages)
 
 
 def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix: Prefix) -> None:
     """The hot loop: the ids are those that whoever parses the spans will see."""
     fragments = result.fragments
-    number = len(result.prefixes)
-    result.prefixes.append(prefix)
-    for value, found in zip(spans, _ids(messages), strict=True):
-        size = len(value)
-        data = (_HEADS[size] if size < _USUAL else head(0x12, size)) + value
+    kinds = result.known.under(prefix)
+    result.kinds.append(kinds)
+    for span, found in zip(spans, _ids(messages), strict=True):
         if found is None:
-            result.rejected.setdefault("malformed_span", []).append((prefix, data))
+            result.rejected.setdefault("malformed_span", []).append((prefix, _field(span)))
             continue
-        trace_id, span_id, parent = found
+        trace_id, span_id, parent, name = found
         fragment = fragments.get(trace_id)
         if (
             (fragment is None and (len(trace_id) != 16 or trace_id == _NO_TRACE))
@@ -201,17 +201,32 @@ def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix:
             or (parent and len(parent) != 8)
         ):
             reason = str(span_problem(trace_id, span_id, parent))
-            result.rejected.setdefault(reason, []).append((prefix, data))
+            result.rejected.setdefault(reason, []).append((prefix, _field(span)))
             continue
         if fragment is None:
             fragment = fragments[trace_id] = Fragment()
-        fragment.ids.append(span_id + (parent or NO_PARENT))
-        fragment.spans.append(data)
-        fragment.prefixes.append(number)
-    if result.signatures:
-        for value, span in zip(spans, messages, strict=True):
-            if span is not None and span_problem(*_IDS(span)) is None:
-                _count_signature(result, value, span)
+        kind = kinds[name]
+        if parent:
+            ids = span_id + parent
+            head = b"\n\x10" + trace_id + b"\x12\x08" + span_id + b'"\x08' + parent + kind.field
+        else:
+            ids = span_id + NO_PARENT
+            head = b"\n\x10" + trace_id + b"\x12\x08" + span_id + kind.field
+        fragment.ids.append(ids)
+        fragment.spans.append(span)
+        fragment.kinds.append(kind)
+        fragment.heads.append(len(head) if span.startswith(head) else 0)
+
+
+def _count_signatures(result: Split, spans: Sequence[bytes], messages: _Messages) -> None:
+    for span, message in zip(spans, messages, strict=True):
+        if message is not None and span_problem(*_IDS(message)[:3]) is None:
+            _count_signature(result, span, message)
+
+
+def _field(span: bytes) -> bytes:
+    """A span as a serialised `spans` field of a ScopeSpans."""
+    return framed(0x12, span)
 
 
 def _ids(messages: _Messages) -> Iterable[_Ids | None]:

@@ -72,7 +72,7 @@ class Table:
 def block(offset: int, *spans: Any, time: int) -> bytes:
     builder = Builder()
     parts = split(request(("shop", spans)).SerializeToString())
-    builder.section(INPUT, Position(offset, 0), time, parts.prefixes)
+    builder.section(INPUT, Position(offset, 0), time)
     for trace_id, fragment in parts.fragments.items():
         builder.add(trace_id, fragment)
     return builder.encode()

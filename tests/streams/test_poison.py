@@ -7,7 +7,6 @@ from pathlib import Path
 
 from app.rule_files import read_rules
 from dsl.compile import RuleSet, compile_rules
-from dsl.messages import ScopeSpans
 from streams.activity import Activity
 from streams.block import Block, Source, trace_of
 from streams.config import DeadLetters, Encoding, Limits
@@ -56,11 +55,14 @@ def judged(sent: Sent, rules: RuleSet) -> int:
     spans = 0
     for block in (Block(data) for _, data in sent.blocks):
         for entry in (entry for section in block.sections() for entry in section.entries):
-            found = ScopeSpans.FromString(block.spans(entry.at)[0]).spans
-            assert {span.trace_id for span in found} == {entry.trace_id}
-            ids = b"".join(span.span_id + (span.parent_span_id or NO_PARENT) for span in found)
-            assert ids == entry.ids
-            judge.judge(trace_of([(block, entry.at)]), "timeout", rules, Activity(0, 0))
+            trace = trace_of(entry.trace_id, [(block, entry.at)])
+            for each in trace.spans:
+                kept = each.message
+                assert kept.trace_id in (b"", entry.trace_id)
+                assert (kept.span_id or each.span_id, kept.name or each.name) == (each.span_id, each.name)
+                assert kept.parent_span_id in (b"", each.parent_id or NO_PARENT)
+                assert each.span_id + (each.parent_id or NO_PARENT) in entry.ids
+            judge.judge(trace, "timeout", rules, Activity(0, 0))
             spans += entry.spans
     return spans
 

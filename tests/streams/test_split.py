@@ -130,7 +130,7 @@ def test_a_large_fragment_is_cut_between_spans_and_a_larger_span_is_told() -> No
     pieces, too_large = cut(parts, fragment, 1000)
     assert len(too_large) == 1
     assert [id_ for piece in pieces for id_ in piece.ids] == fragment.ids[:-1]
-    assert all(len(joined(piece.runs(parts.prefixes))) < 1200 for piece in pieces)
+    assert all(len(joined(piece.runs())) < 1200 for piece in pieces)
     assert len(pieces) > 2
 
 
