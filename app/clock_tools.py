@@ -9,8 +9,8 @@ import click
 from app.errors import UserError
 
 if TYPE_CHECKING:
-    from streams.block import Source
     from streams.config import Kafka
+    from streams.tick import Source
 
 
 @click.group()
@@ -60,7 +60,7 @@ def skip(config_file: Path | None, place: str) -> None:
     """
     from app.told import told
     from streams.admin import partition_counts
-    from streams.block import Source, Tick
+    from streams.tick import Source, Tick
     from streams.topics import Topics
 
     kafka = _kafka(config_file)

@@ -60,11 +60,7 @@ class RuleSet:
         trace.expect(asked)
         candidates = [self.always, *map(by_name.__getitem__, asked)]
         for number, asks_first, skips in chain.from_iterable(candidates):
-            if (
-                asks_first is None
-                or asks_first.may_hold(trace, self.max_steps)
-                or (skips and not trace.complete)
-            ):
+            if asks_first is None or asks_first(trace, self.max_steps) or (skips and not trace.complete):
                 found.add(number)
         return [self.compiled[number] for number in sorted(found)]
 

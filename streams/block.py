@@ -1,6 +1,6 @@
-"""The two records of the internal spans topic: blocks of spans by trace, and ticks.
+"""Blocks of spans by trace, of which most records of the internal spans topic are one.
 
-A record opens with a version byte and a kind byte. A block, little-endian:
+Little-endian:
 
     version, "B", u32 size of the index, index, LZ4 of payload
 
@@ -13,15 +13,10 @@ A record opens with a version byte and a kind byte. A block, little-endian:
              and name, or whole where these do not open it
     prefix   u32 + resource fields, u32 + scope fields
     kind     u32 prefix, u32 + name: what spans of one scope and name have in common
-
-A tick is the version byte, "T", and JSON.
 """
 
-import json
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -31,27 +26,13 @@ from streams.frames import framed
 from streams.kinds import Kind, Prefix, size_of
 from streams.packed import pack_quickly, quickly_packed, unpack_quickly
 from streams.split import Fragment
-
-VERSION = 4
-BLOCK = ord("B")
-TICK = ord("T")
+from streams.tick import BLOCK, VERSION, Source, check
 
 _HEAD = struct.Struct("<BBI")
 _SECTION = struct.Struct("<IQHQI")
 _ENTRY = struct.Struct("<16sIII")
 _SIZE = struct.Struct("<I")
 _FEW = 1024
-
-
-class UnknownRecord(ValueError):
-    """An internal record of another version or kind: another release of BeTrace wrote it."""
-
-
-class Source(NamedTuple):
-    """An input partition."""
-
-    topic: str
-    partition: int
 
 
 class Position(NamedTuple):
@@ -108,11 +89,12 @@ class Builder:
         """Add the spans of one trace."""
         spans = [span[head:] for span, head in zip(fragment.spans, fragment.heads, strict=True)]
         sizes = list(map(len, spans))
-        count, came = len(spans), sum(map(len, fragment.spans))
-        numbers = _numbers(2 * count).pack(*map(self._kinds.__getitem__, fragment.kinds), *sizes)
-        self._entries += (_ENTRY.pack(trace_id, count, self._end, came), *fragment.ids)
+        count, size = len(spans), sum(sizes)
+        numbers = _NUMBERS[2 * count].pack(*map(self._kinds.__getitem__, fragment.kinds), *sizes)
+        head = _ENTRY.pack(trace_id, count, self._end, size + sum(fragment.heads))
+        self._entries += (head, *fragment.ids)
         self._spans += (numbers, *spans)
-        size = len(numbers) + sum(sizes)
+        size += len(numbers)
         self._end += size
         self._traces += 1
         self._size += _ENTRY.size + 16 * count + size
@@ -163,14 +145,17 @@ def _sized(data: bytes) -> bytes:
     return _SIZE.pack(len(data)) + data
 
 
-@cache
-def _few_numbers(count: int) -> struct.Struct:
-    return struct.Struct(f"<{count}I")
+class _Structs(dict[int, struct.Struct]):
+    """Structs of so many numbers."""
+
+    def __missing__(self, count: int) -> struct.Struct:
+        made = struct.Struct(f"<{count}I")
+        if count < _FEW:
+            self[count] = made
+        return made
 
 
-def _numbers(count: int) -> struct.Struct:
-    """So many numbers."""
-    return _few_numbers(count) if count < _FEW else struct.Struct(f"<{count}I")
+_NUMBERS = _Structs()
 
 
 class Block:
@@ -214,7 +199,7 @@ class Block:
             self.open()
         _, count, start, _ = _ENTRY.unpack_from(self.data, at)
         at += _ENTRY.size
-        numbers = _numbers(2 * count).unpack_from(self._payload, start)
+        numbers = _NUMBERS[2 * count].unpack_from(self._payload, start)
         kinds = map(self._kinds.__getitem__, numbers[:count])
         stored = self._payload, start + 8 * count, numbers[count:]
         return self.data[at : at + 16 * count], kinds, stored
@@ -284,58 +269,3 @@ class _Spans:
                 ends += bounds[1:]
             self._stored = data, starts, ends
         return self._stored
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What ingest did with one input record's spans."""
-
-    offset: int
-    received: int
-    own: int
-    rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """What one worker knows of the input partitions that it owns.
-
-    `watermarks` (ms) say that everything up to that record time stands before this tick. `partitions` counts
-    the partitions of each input topic. `counts` go to one group partition for each input partition. `skipped`
-    are input partitions that a person has the clock leave out.
-    """
-
-    watermarks: dict[Source, int]
-    partitions: dict[str, int]
-    counts: dict[Source, list[Counts]] = field(default_factory=dict)
-    skipped: tuple[Source, ...] = ()
-
-    def encode(self) -> bytes:
-        """The record's value."""
-        value = {
-            "watermarks": [[*source, time] for source, time in self.watermarks.items()],
-            "partitions": self.partitions,
-            "counts": [[*s, [list(asdict(c).values()) for c in counts]] for s, counts in self.counts.items()],
-            "skipped": [list(source) for source in self.skipped],
-        }
-        return bytes((VERSION, TICK)) + json.dumps(value, separators=(",", ":")).encode()
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Tick":
-        """Read a record's value; UnknownRecord when it is no tick of this version."""
-        check(data, TICK)
-        value = json.loads(data[2:])
-        return cls(
-            {Source(topic, partition): time for topic, partition, time in value["watermarks"]},
-            value["partitions"],
-            {Source(t, p): [Counts(*c) for c in counts] for t, p, counts in value["counts"]},
-            tuple(Source(*each) for each in value["skipped"]),
-        )
-
-
-def check(data: bytes, kind: int) -> None:
-    """Raise UnknownRecord unless the record is of this version and kind."""
-    if len(data) < 2 or data[0] != VERSION or data[1] != kind:
-        raise UnknownRecord(
-            f"an internal record opens with {data[:2].hex() or 'nothing'}: another BeTrace wrote it"
-        )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from streams.block import Source, Tick
+from streams.tick import Source, Tick
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from dsl.trace import Span
 from streams.admin import TopicError, partition_counts
-from streams.block import Block, Source, trace_of
+from streams.block import Block, trace_of
 from streams.config import Config, ms
 from streams.fence import Fence, epoch_of
 from streams.group import fragments
@@ -21,6 +21,7 @@ from streams.state import (
     offset_of,
     tells_of,
 )
+from streams.tick import Source
 from streams.topics import Topics
 
 

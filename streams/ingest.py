@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from streams import metrics
-from streams.block import Builder, Counts, Position, Source
+from streams.block import Builder, Position
 from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
 from streams.kinds import Kinds
@@ -16,12 +16,15 @@ from streams.letters import DeadLetter, Record, of_spans, whole
 from streams.otlp import WireError
 from streams.reading import pieces, read
 from streams.split import Fragment, Split, joined
+from streams.tick import Counts, Source
 from streams.unreadable import Readable, Unreadable
 
 _POLICY = DeadLetters()
 _GATHER_SPANS = 16_000
 _GATHER_BYTES = 8 * 2**20
 _FUTURE = 1000  # ms that a record may be stamped ahead of now
+
+_Share = list[tuple[bytes, Fragment]]  # of a record: traces and their spans
 
 
 class Sends(Protocol):
@@ -179,20 +182,22 @@ class Ingest:
         How a record is cut into parts depends on the record alone, so that a part ingested again is the same.
         """
         common, limit = parts.common, self._limits.block_bytes
-        shares: defaultdict[int, list[tuple[bytes, Fragment]]] = defaultdict(list)
+        fits = parts.most <= limit
+        shares: defaultdict[int, _Share] = defaultdict(list)
         for piece in pieces(parts, limit):
             shares[zlib.crc32(piece[0]) % self._partitions].append(piece)
         for partition, share in shares.items():
-            for number, (part, size) in enumerate(_parts(share, limit - common)):
-                builder = self._builder(partition, common + size)
+            for number, part in enumerate([share] if fits else _parts(share, limit - common)):
+                builder = self._builder(partition, part, parts)
                 builder.section(record.source, Position(record.offset, number), time)
                 for trace_id, fragment in part:
                     builder.add(trace_id, fragment)
 
-    def _builder(self, partition: int, size: int) -> Builder:
-        """The partition's open block, or a new one if that much may not fit."""
+    def _builder(self, partition: int, part: _Share, parts: Split) -> Builder:
+        """The partition's open block, or a new one if that part of a record may not fit."""
         builders = self._gathered.builders.setdefault(partition, [])
-        if not builders or builders[-1].size + size > self._limits.block_bytes:
+        room = self._limits.block_bytes - builders[-1].size if builders else -1
+        if room < parts.most and room < parts.common + _size(part):
             builders.append(Builder())
         return builders[-1]
 
@@ -202,15 +207,17 @@ class Ingest:
             self._gathered.letters.append(of_spans(record, reason, joined(iter(spans)), len(spans)))
 
 
-def _parts(
-    share: list[tuple[bytes, Fragment]], limit: int
-) -> Iterator[tuple[list[tuple[bytes, Fragment]], int]]:
-    """The share in parts of at most that size, each with its size."""
+def _size(part: _Share) -> int:
+    return sum(fragment.size for _, fragment in part)
+
+
+def _parts(share: _Share, limit: int) -> Iterator[_Share]:
+    """The share in parts of at most that size."""
     start = size = 0
     for number, (_, fragment) in enumerate(share):
         more = fragment.size
         if size and size + more > limit:
-            yield share[start:number], size
+            yield share[start:number]
             start, size = number, 0
         size += more
-    yield share[start:], size
+    yield share[start:]

@@ -10,13 +10,13 @@ from faust.types import TP
 
 from streams import metrics
 from streams.admin import partition_counts
-from streams.block import Counts, Source, Tick
 from streams.config import Config, ms
 from streams.crash import CrashPoints
 from streams.ingest import Ingest, Progress
 from streams.producer import Producer
 from streams.reach import Unreachable
 from streams.threads import in_thread
+from streams.tick import Counts, Source, Tick
 from streams.topics import Topics
 
 _BEGINNING = 1  # ms: the watermark of a partition of which no time is known; limits hold from there on

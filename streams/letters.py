@@ -3,8 +3,8 @@
 from typing import Final, NamedTuple
 
 from streams import metrics
-from streams.block import Source
 from streams.producer import LARGEST, Headers
+from streams.tick import Source
 
 REASON: Final = "betrace.reason"
 TOPIC: Final = "betrace.topic"

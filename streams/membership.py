@@ -7,9 +7,9 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.block import Source
 from streams.config import Kafka
 from streams.kafka import client_settings
+from streams.tick import Source
 
 _TIMEOUT = 5.0  # seconds for an answer
 _MOVING = ("PreparingRebalance", "CompletingRebalance")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dsl.trace import Trace
 from streams import metrics
-from streams.block import Block, Entry, Section, Tick, trace_of
+from streams.block import Block, Entry, Section, trace_of
 from streams.cache import BlockCache
 from streams.clock import Clock
 from streams.config import ms
@@ -34,6 +34,7 @@ from streams.state import (
     trace_key,
 )
 from streams.store import Done, Store
+from streams.tick import Tick
 from streams.upheld import Upheld
 
 _CHUNK_BYTES = 600_000  # of one `J` value; a broker takes 1 MB

@@ -4,8 +4,8 @@ from typing import Any
 
 from faust.types import TP
 
-from streams.block import Source
 from streams.owned import Owned
+from streams.tick import Source
 from streams.topics import Topics
 from streams.watchdog import Place, View
 from streams.worker import Worker

@@ -29,6 +29,7 @@ _Kind = TypeVar("_Kind", bound=Message)
 class Fragment:
     """The spans of one trace in one message; four lists of one length."""
 
+    opening: bytes  # how a span's bytes usually begin: the trace id, and that the span id follows
     ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes
     spans: list[bytes] = field(default_factory=list)  # serialised
     kinds: list[Kind] = field(default_factory=list)
@@ -58,6 +59,10 @@ class Split:
     signatures: bool = False  # whether to count the two below
     denied: int = 0  # spans that a verifier of signatures has marked as not verified
     unmarked: int = 0  # spans that no verifier has marked
+
+    def reject(self, reason: str, prefix: Prefix, span: bytes) -> None:
+        """Take in a span that cannot be judged."""
+        self.rejected.setdefault(reason, []).append((prefix, _field(span)))
 
     @property
     def rejected_spans(self) -> int:
@@ -128,7 +133,7 @@ def split(
 
 def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Prefix, bytes]]]:
     """A fragment as pieces of at most `limit` bytes each, and the spans that alone are larger than that."""
-    pieces, too_large = [Fragment()], []
+    pieces, too_large = [Fragment(fragment.opening)], []
     size = 0
     for ids, span, kind, head in zip(
         fragment.ids, fragment.spans, fragment.kinds, fragment.heads, strict=True
@@ -138,7 +143,7 @@ def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], l
             too_large.append((kind.prefix, _field(span)))
             continue
         if size + needed > limit:
-            pieces.append(Fragment())
+            pieces.append(Fragment(fragment.opening))
             size = 0
         pieces[-1].ids.append(ids)
         pieces[-1].spans.append(span)
@@ -190,28 +195,23 @@ def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix:
     result.kinds.append(kinds)
     for span, found in zip(spans, _ids(messages), strict=True):
         if found is None:
-            result.rejected.setdefault("malformed_span", []).append((prefix, _field(span)))
+            result.reject("malformed_span", prefix, span)
             continue
         trace_id, span_id, parent, name = found
         fragment = fragments.get(trace_id)
+        ids = span_id + (parent or NO_PARENT)
         if (
             (fragment is None and (len(trace_id) != 16 or trace_id == _NO_TRACE))
             or len(span_id) != 8
+            or len(ids) != 16
             or span_id == NO_PARENT
-            or (parent and len(parent) != 8)
         ):
-            reason = str(span_problem(trace_id, span_id, parent))
-            result.rejected.setdefault(reason, []).append((prefix, _field(span)))
+            result.reject(str(span_problem(trace_id, span_id, parent)), prefix, span)
             continue
         if fragment is None:
-            fragment = fragments[trace_id] = Fragment()
+            fragment = fragments[trace_id] = Fragment(b"\n\x10" + trace_id + b"\x12\x08")
         kind = kinds[name]
-        if parent:
-            ids = span_id + parent
-            head = b"\n\x10" + trace_id + b"\x12\x08" + span_id + b'"\x08' + parent + kind.field
-        else:
-            ids = span_id + NO_PARENT
-            head = b"\n\x10" + trace_id + b"\x12\x08" + span_id + kind.field
+        head = fragment.opening + span_id + (b'"\x08' + parent if parent else b"") + kind.field
         fragment.ids.append(ids)
         fragment.spans.append(span)
         fragment.kinds.append(kind)

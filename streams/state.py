@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, NamedTuple, get_args
 
 from streams.activity import Activity, Told
-from streams.block import VERSION, Counts, Position, Source, UnknownRecord
+from streams.block import Position
 from streams.clock import Clock
 from streams.group import Reason
 from streams.packed import pack, unpack
+from streams.tick import VERSION, Counts, Source, UnknownRecord
 from streams.upheld import Upheld
 
 TICK_KEY = b"T"

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
-from streams.block import Source
 from streams.membership import Broker, Membership
+from streams.tick import Source
 
 log = logging.getLogger("betrace.watchdog")
 

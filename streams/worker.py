@@ -12,7 +12,6 @@ from faust.types import TP, EventT
 
 from streams import metrics
 from streams.activity import Version
-from streams.block import TICK, Source
 from streams.cache import BlockCache
 from streams.config import Config
 from streams.crash import CrashPoints
@@ -34,6 +33,7 @@ from streams.redaction import Redaction
 from streams.sends import KafkaSends, Unread
 from streams.table import RECOVERED_AT_ONCE, PartitionStore, Revoked, store_options
 from streams.threads import unless
+from streams.tick import TICK, Source
 from streams.topics import Topics
 from streams.transport import SESSION, faust_app
 from streams.upheld import Sampling

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from streams.block import TICK, Block, Section
+from streams.block import Block, Section
 from streams.fence import Fence, epoch_of
 from streams.ranges import headers_of
 from streams.state import TICK_KEY, Judged, KeptBlock, PartitionState, offset_of
+from streams.tick import TICK
 from tests.chaos.observer import TOPICS
 from tests.chaos.plan import INPUT, PARTITIONS
 

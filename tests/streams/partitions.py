@@ -9,7 +9,7 @@ from typing import Any
 from dsl.compile import RuleSet, compile_rules
 from dsl.files import load
 from streams.activity import Version
-from streams.block import Builder, Counts, Position, Source, Tick
+from streams.block import Builder, Position
 from streams.cache import BlockCache
 from streams.config import Held, Limits, Windows
 from streams.crash import CrashPoints
@@ -17,6 +17,7 @@ from streams.group import Group, Load
 from streams.judge import Judge, Rules
 from streams.partition import Partition, Step
 from streams.split import split
+from streams.tick import Counts, Source, Tick
 from streams.upheld import Sampling
 from tests.streams.spans import request
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from streams.activity import Activity, Counts, Row, Told, Version, is_due
-from streams.block import Counts as Ingested
+from streams.tick import Counts as Ingested
 from tests.streams.partitions import Table, apply, block, feed, opened, tick
 from tests.streams.spans import span
 

@@ -5,21 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsl.trace import Trace
-from streams.block import (
-    BLOCK,
-    TICK,
-    VERSION,
-    Block,
-    Builder,
-    Counts,
-    Position,
-    Source,
-    Tick,
-    UnknownRecord,
-    check,
-    trace_of,
-)
+from streams.block import Block, Builder, Position, trace_of
 from streams.split import Split, joined, split
+from streams.tick import BLOCK, TICK, VERSION, Counts, Source, Tick, UnknownRecord, check
 from tests.streams.spans import request, span
 
 

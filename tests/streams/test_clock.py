@@ -1,5 +1,5 @@
-from streams.block import Source, Tick
 from streams.clock import Clock
+from streams.tick import Source, Tick
 
 A, B = Source("spans", 0), Source("spans", 1)
 TWO = {"spans": 2}

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from streams import metrics
-from streams.block import Block, Counts, Position, Source
+from streams.block import Block, Position
 from streams.config import Encoding, Limits
 from streams.crash import CrashPoints
 from streams.ingest import Ingest
 from streams.letters import SIZE, DeadLetter, Record
 from streams.producer import LARGEST
+from streams.tick import Counts, Source
 from tests.streams.spans import request, span
 
 INPUT = Source("spans", 0)

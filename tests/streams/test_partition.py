@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.activity import row_key
-from streams.block import Block, Counts, Source, Tick
+from streams.block import Block
 from streams.partition import Partition
 from streams.state import INDEXED_KEY, PartitionState
+from streams.tick import Counts, Source, Tick
 from tests.streams.partitions import INPUT, Table, apply, block, feed, opened, run, tick
 from tests.streams.spans import span
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.rule_files import read_rules
 from dsl.compile import RuleSet, compile_rules
 from streams.activity import Activity
-from streams.block import Block, Source, trace_of
+from streams.block import Block, trace_of
 from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
 from streams.ingest import Ingest
@@ -16,6 +16,7 @@ from streams.judge import Judge, Rules
 from streams.letters import OFFSET, REASON, TOPIC, Record
 from streams.reading import REASONS
 from streams.split import NO_PARENT
+from streams.tick import Source
 from tests.poison import Poison, deep, messages, poison
 from tests.streams.test_ingest import NOW, Sent
 

@@ -3,13 +3,13 @@ import gzip
 
 import pytest
 
-from streams.block import Source
 from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
 from streams.ingest import Ingest
 from streams.letters import Record
 from streams.looks import what_it_looks_like
 from streams.otlp import json_of_request
+from streams.tick import Source
 from streams.unreadable import Readable, Unreadable
 from tests.poison import messages
 from tests.streams.test_ingest import NOW, Sent

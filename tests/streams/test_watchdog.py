@@ -1,7 +1,7 @@
 """What the watchdog makes of looks at a worker and its group."""
 
-from streams.block import Source
 from streams.membership import Membership
+from streams.tick import Source
 from streams.watchdog import Place, View, Watch
 
 A, B = Source("in", 0), Source("in", 1)
