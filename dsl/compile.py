@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import NamedTuple
 
 from dsl import nodes as n
 from dsl.clause import Clause, clause
 from dsl.fields import RESERVED, field_of
-from dsl.guard import Guard, guard
+from dsl.guard import Guards, guard
 from dsl.judge import PLACEHOLDER, TRACE_PLACEHOLDERS, Compiled, judge
 from dsl.needs import needs
 from dsl.parse import parse
@@ -24,22 +22,16 @@ class RuleError(ValueError):
     """A rule that does not compile; `load` would have said so with its place."""
 
 
-class Candidate(NamedTuple):
-    """A rule by its number, and what tells whether it may apply."""
-
-    number: int
-    asks_first: Guard | None
-    skips: bool  # incomplete traces, of which that is told
-
-
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """The rules in force, found by the names of the spans that they need."""
+    """The rules in force, by number; found by the names of the spans that they need."""
 
     compiled: tuple[Compiled, ...]
     max_steps: int
-    by_name: dict[str, list[Candidate]] = field(default_factory=dict)
-    always: tuple[Candidate, ...] = ()
+    needing: dict[str, list[int]] = field(default_factory=dict)  # judged wherever such a span is there
+    guards: dict[str, Guards] = field(default_factory=dict)  # what the others ask first
+    skipping: dict[str, list[int]] = field(default_factory=dict)  # those of them that skip incomplete traces
+    always: tuple[int, ...] = ()  # those that need no name
     ids: frozenset[str] = frozenset()
 
     @property
@@ -54,14 +46,18 @@ class RuleSet:
 
     def chosen(self, trace: Trace) -> list[Compiled]:
         """The rules that may apply, or are skipped: what each needs and asks first is there."""
-        found: set[int] = set()
-        by_name = self.by_name
-        asked = trace.names.keys() & by_name.keys()
-        trace.expect(asked)
-        candidates = [self.always, *map(by_name.__getitem__, asked)]
-        for number, asks_first, skips in chain.from_iterable(candidates):
-            if asks_first is None or asks_first(trace, self.max_steps) or (skips and not trace.complete):
-                found.add(number)
+        names, guards = trace.names, self.guards
+        found = set(self.always)
+        needed = names.keys() & self.needing.keys()
+        guarded = names.keys() & guards.keys()
+        trace.expect(needed | guarded)
+        for name in needed:
+            found.update(self.needing[name])
+        for name in guarded:
+            found.update(guards[name].holding(trace, names[name], self.max_steps))
+        if self.skipping and not trace.complete:
+            for name in names.keys() & self.skipping.keys():
+                found.update(self.skipping[name])
         return [self.compiled[number] for number in sorted(found)]
 
 
@@ -73,16 +69,17 @@ def compile_rules(rules: Iterable[Rule], *, max_steps: int = 1_000_000) -> RuleS
 def rule_set(compiled: Iterable[Compiled], max_steps: int) -> RuleSet:
     """The set of rules that are compiled already."""
     rules = tuple(compiled)
-    by_name: dict[str, list[Candidate]] = {}
-    always: list[Candidate] = []
-    for number, each in enumerate(rules):
-        candidate = Candidate(number, each.guard, each.rule.on_incomplete == "skip")
-        if each.needs is None:
-            always.append(candidate)
-        for name in each.needs or ():
-            by_name.setdefault(name, []).append(candidate)
     ids = frozenset(each.rule.id for each in rules)
-    return RuleSet(rules, max_steps, by_name, tuple(always), ids)
+    always = [number for number, each in enumerate(rules) if each.guard is None and each.needs is None]
+    made = RuleSet(rules, max_steps, always=tuple(always), ids=ids)
+    for number, each in enumerate(rules):
+        if each.guard is not None:
+            made.guards.setdefault(each.guard.name, Guards()).add(number, each.guard)
+        if each.guard is None or each.rule.on_incomplete == "skip":
+            found = made.needing if each.guard is None else made.skipping
+            for name in each.needs or ():
+                found.setdefault(name, []).append(number)
+    return made
 
 
 def compile_rule(rule: Rule) -> Compiled:

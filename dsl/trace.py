@@ -17,13 +17,16 @@ _ORDER = attrgetter("start", "span_id")
 class Origin:
     """What the spans of one scope have in common, messages of `dsl.messages`."""
 
-    __slots__ = ("keys", "resource", "scope")
+    __slots__ = ("keys", "resource", "scope", "service")
 
     def __init__(self, resource: Any, scope: Any) -> None:
         self.resource = resource
         self.scope = scope
         self.keys = frozenset(resource.attributes)
         """Of the resource's attributes."""
+        service = find(resource.attributes, "service.name")
+        self.service: str = service if isinstance(service, str) else ""
+        """`service.name` of the resource, or empty."""
 
 
 Stored = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
@@ -48,7 +51,7 @@ class Span:
     A span whose end is before its start ends where it starts.
     """
 
-    __slots__ = ("end", "message", "name", "parent_id", "resource", "scope", "span_id", "start")
+    __slots__ = ("end", "message", "name", "parent_id", "resource", "scope", "service", "span_id", "start")
 
     def __init__(self, span_id: bytes, parent_id: bytes, name: str, message: Any, origin: Origin) -> None:
         self.span_id = span_id
@@ -57,19 +60,14 @@ class Span:
         self.message = message
         self.resource = origin.resource
         self.scope = origin.scope
+        self.service = origin.service
         self.start: int = message.start_time_unix_nano  # Unix ns
-        self.end: int = max(self.start, message.end_time_unix_nano)
+        self.end: int = _end(message)
 
     @property
     def duration(self) -> int:
         """In ns."""
         return self.end - self.start
-
-    @property
-    def service(self) -> str:
-        """`service.name` of the resource, or empty."""
-        value = find(self.resource.attributes, "service.name")
-        return value if isinstance(value, str) else ""
 
     def attribute(self, key: str) -> Any:
         """The span attribute of that key, else the resource's, else None."""
@@ -176,6 +174,13 @@ class Trace:
             self._made[number] = span
         return span
 
+    @property
+    def _all(self) -> Sequence[Any]:
+        """The messages of all spans."""
+        for number in range(len(self)):
+            self._message(number)
+        return self._messages
+
     def _message(self, number: int) -> Any:
         """The message of a span, which is read together with others."""
         messages = self._messages
@@ -219,17 +224,17 @@ class Trace:
     @cached_property
     def start(self) -> int:
         """The first start, ns."""
-        return min((span.start for span in self.spans), default=0)
+        return min((message.start_time_unix_nano for message in self._all), default=0)
 
     @cached_property
     def end(self) -> int:
         """The last end, ns."""
-        return max((span.end for span in self.spans), default=0)
+        return max(map(_end, self._all), default=0)
 
     @cached_property
     def services(self) -> tuple[str, ...]:
         """Distinct service names, sorted."""
-        return tuple(sorted({span.service for span in self.spans} - {""}))
+        return tuple(sorted({origin.service for origin in self.origins} - {""}))
 
     @cached_property
     def depth(self) -> int:
@@ -281,6 +286,11 @@ class Trace:
             seen.add(parent.span_id)
             span = parent
         return chain
+
+
+def _end(message: Any) -> int:
+    start, end = message.start_time_unix_nano, message.end_time_unix_nano
+    return end if end > start else start  # type: ignore[no-any-return]
 
 
 def by_parent(spans: Iterable[Span]) -> dict[bytes, list[Span]]:

@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
 from streams.frames import Traces, framed, without
-from streams.kinds import Kind, Kinds, Named, Prefix, size_of
+from streams.kinds import Kind, Kinds, Prefix, size_of
 from streams.otlp import span_problem
 from streams.own_spans import SCOPE, is_own
 from streams.signature import VERIFIED
@@ -51,11 +51,11 @@ class Split:
 
     known: Kinds = field(default_factory=Kinds)
     fragments: dict[bytes, Fragment] = field(default_factory=dict)
-    kinds: list[Named] = field(default_factory=list)  # of each scope
     rejected: dict[str, list[tuple[Prefix, bytes]]] = field(default_factory=dict)  # by reason
     received: int = 0
     own: int = 0
     size: int = 0  # bytes of the message
+    common: int = 0  # bytes that all kinds and their prefixes add to a block at most
     signatures: bool = False  # whether to count the two below
     denied: int = 0  # spans that a verifier of signatures has marked as not verified
     unmarked: int = 0  # spans that no verifier has marked
@@ -67,11 +67,6 @@ class Split:
     @property
     def rejected_spans(self) -> int:
         return sum(len(spans) for spans in self.rejected.values())
-
-    @property
-    def common(self) -> int:
-        """Bytes that all kinds and their prefixes add to a block at most."""
-        return sum(each.size for each in self.kinds)
 
     @property
     def most(self) -> int:
@@ -192,7 +187,6 @@ def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix:
     """The hot loop: the ids are those that whoever parses the spans will see."""
     fragments = result.fragments
     kinds = result.known.under(prefix)
-    result.kinds.append(kinds)
     for span, found in zip(spans, _ids(messages), strict=True):
         if found is None:
             result.reject("malformed_span", prefix, span)
@@ -216,6 +210,7 @@ def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix:
         fragment.spans.append(span)
         fragment.kinds.append(kind)
         fragment.heads.append(len(head) if span.startswith(head) else 0)
+    result.common += kinds.size
 
 
 def _count_signatures(result: Split, spans: Sequence[bytes], messages: _Messages) -> None:
