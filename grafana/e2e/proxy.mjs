@@ -26,7 +26,7 @@ export async function proxied({ request, response, routes, path, search, user, s
   const fill = (text) =>
     text
       .replace(/\{\{ ?\.JsonData\.(\w+) ?\}\}/g, (_, key) => settings.jsonData[key] ?? '<no value>')
-      .replace(/\{\{ ?\.SecureJsonData\.(\w+) ?\}\}/g, (_, key) => secrets[key] ?? '<no value>');
+      .replace(/\{\{ ?\.SecureJsonData\.(\w+) ?\}\}/g, (_, key) => secrets[key] ?? '');
   const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !NOT_PASSED_ON.includes(name)));
   for (const { name, content } of route.headers ?? []) {
     headers[name] = fill(content);

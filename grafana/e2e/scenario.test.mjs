@@ -16,6 +16,7 @@ const TRACE = randomBytes(16).toString('hex');
 let browser, grafana, ada, bob, eve;
 
 const RULES = '/a/betrace-app/rules';
+const HERS = 'when { payment.charge_card.where(amount > 1000) as c } always { payment.fraud_check before c }';
 const link = (page, name) => page.getByRole('link', { name, exact: true });
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 const message = (page, text) => page.getByTestId('messages').getByText(text).waitFor();
@@ -202,6 +203,17 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     well(ada);
   });
 
+  await step('a label that is none is refused', async () => {
+    await ada.getByRole('tab', { name: 'Rule', exact: true }).click();
+    await ada.getByLabel('Labels').fill('payments');
+    await ada.keyboard.press('Enter');
+    await ada.getByText('“payments” is not of the form key:value').waitFor();
+    await ada.getByLabel('Labels').fill('tier:1');
+    await ada.keyboard.press('Enter');
+    await ada.getByText('“payments” is not').waitFor({ state: 'detached' });
+    await button(ada, 'Remove tag: tier:1').click();
+  });
+
   await step('leaving without saving asks; saving by the keyboard stores it', async () => {
     await link(ada, '› Rules').click();
     await button(ada, 'Stay').click();
@@ -212,6 +224,15 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     const rule = await stored();
     assert.deepEqual([rule.updatedBy, rule.version, rule.labels], ['grafana:ada', 1, { team: 'payments' }]);
     assert.match(rule.condition, /^when {3}\{ payment/);
+  });
+
+  await step('what is discarded is gone, of all fields', async () => {
+    await ada.getByLabel('Message').fill('another');
+    await write(ada, 'payment.charge_card');
+    await button(ada, 'Discard').click();
+    await until('the condition is back', async () => (await condition(ada)).includes('payment.fraud_check'));
+    assert.equal(await ada.getByLabel('Message').inputValue(), '{charge.amount} charged without a check');
+    await ada.getByText('Not saved').waitFor({ state: 'detached' });
   });
 
   await step('spans that break it come, and the datasource’s table shows the violation with a link', async () => {
@@ -238,6 +259,10 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     await ada.getByLabel('Trace id, from Tempo').fill('f'.repeat(32));
     await button(ada, 'Get').click();
     await ada.getByText(`Tempo has no trace ${'f'.repeat(32)}.`).waitFor();
+    assert.equal(await verdict.count(), 0);
+    grafana.state.traces['f'.repeat(32)] = charge('f'.repeat(32), 10);
+    await button(ada, 'Get').click(); // it has come meanwhile
+    await verdict.getByText('Not applicable').waitFor();
     await ada.getByLabel('Recent violation').click();
     await ada.getByRole('option', { name: '1500 charged' }).click();
     await verdict.getByText('Violated').waitFor();
@@ -249,6 +274,8 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     await Promise.all([ada, bob].map((page) => page.getByLabel('Message').waitFor()));
     await ada.getByLabel('Message').fill('hers');
     await ada.getByLabel('Description').fill('More than a thousand.');
+    await write(ada, HERS);
+    await ada.getByText('No problems.').waitFor();
     await button(ada, 'Save').click();
     await message(ada, 'saved as version 2');
     await bob.getByLabel('Message').fill('his');
@@ -263,17 +290,17 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     assert.equal(await bob.getByLabel('Message').inputValue(), 'hers');
     await button(bob, 'Save').click();
     await message(bob, 'saved as version 3');
-    const { message: said, description, runbookUrl, updatedBy } = await stored();
+    const { message: said, description, condition, runbookUrl, updatedBy } = await stored();
     assert.deepEqual(
-      [said, description, runbookUrl, updatedBy],
-      ['hers', 'More than a thousand.', 'https://example.com/charges', 'grafana:bob']
+      [said, description, condition, runbookUrl, updatedBy],
+      ['hers', 'More than a thousand.', HERS, 'https://example.com/charges', 'grafana:bob']
     );
     well(bob);
   });
 
   await step('the history tells who changed what; an earlier version comes back', async () => {
     await bob.getByRole('tab', { name: 'History' }).click();
-    await bob.getByText('changed description, message').waitFor();
+    await bob.getByText('changed description, condition, message').waitFor();
     assert.equal(await bob.getByText('grafana:ada').count(), 2);
     await button(bob, '1').click();
     assert.match(bob.url(), /version=1/);
@@ -315,7 +342,11 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
   });
 
   await step('a rule of a file is read only', async () => {
-    await ada.goto(`${RULES}/retry-storm`);
+    await ada.goto(RULES);
+    await link(ada, 'One call retried many times').waitFor();
+    assert(await ada.getByRole('switch', { name: 'Enable One call retried many times' }).isDisabled());
+    assert.equal(await ada.getByRole('button', { name: 'Delete One call retried many times' }).count(), 0);
+    await link(ada, 'One call retried many times').click();
     await ada.getByText('This rule comes from a rule file').waitFor();
     assert.equal(await button(ada, 'Save').count(), 0);
     assert(
@@ -324,6 +355,8 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
         .isEditable()
         .then((is) => !is)
     );
+    await write(ada, 'not written');
+    assert(!(await condition(ada)).includes('not written'));
   });
 
   await step('a rule is disabled and enabled from the list', async () => {
@@ -376,6 +409,7 @@ test(`Grafana ${HOSTS[HOST]}`, async (t) => {
     });
     await button(bob, 'See what it would do').click();
     await bob.getByText('To be created:').waitFor();
+    assert.equal(await link(bob, `imported-${RUN}`).count(), 0); // there is no such page yet
     assert.equal((await ask(`/api/rules/imported-${RUN}`)).status, 404);
     await accessible(bob);
     await button(bob, 'Import 1 rule').click();

@@ -1,6 +1,7 @@
 import { createContext } from 'react';
 import { OrgRole } from '@grafana/data';
 import { config } from '@grafana/runtime';
+import type { Rule } from './api/types';
 
 export const PLUGIN_ID = 'betrace-app';
 
@@ -17,3 +18,6 @@ export function mayWrite(): boolean {
   const { orgRole, isGrafanaAdmin } = config.bootData.user;
   return isGrafanaAdmin || orgRole === OrgRole.Admin || orgRole === OrgRole.Editor;
 }
+
+/** Rules of files are changed there. */
+export const isWritable = (rule: Rule) => mayWrite() && rule.source === 'api';

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react';
 import { validate } from './api/client';
 import { problemOf, type Problem } from './api/problem';
 import type { Validated } from './api/types';
+import { RETRY } from './api/useLoaded';
 
 const PAUSE = 300; // ms without typing
 
@@ -13,7 +14,7 @@ export interface Checked extends Validated {
 
 const NOTHING: Checked = { condition: '', valid: false, diagnostics: [], spanNames: [], attributes: [] };
 
-/** Has the API check a condition as it is typed. */
+/** Has the API check a condition as it is typed; one that is away is asked again until it is back. */
 export function useChecked(condition: string): Checked {
   const [checked, setChecked] = useState(NOTHING);
 
@@ -22,15 +23,18 @@ export function useChecked(condition: string): Checked {
       return;
     }
     let wanted = true;
-    const timer = setTimeout(() => {
+    const fail = (problem: Problem) => {
+      if (wanted && !problem.cancelled) {
+        setChecked({ ...NOTHING, condition, problem });
+        timer = problem.isAway ? setTimeout(check, RETRY) : timer;
+      }
+    };
+    const check = () =>
       validate(condition).then(
         (found) => wanted && setChecked({ ...found, condition }),
-        (error) => {
-          const problem = problemOf(error);
-          return wanted && !problem.cancelled && setChecked({ ...NOTHING, condition, problem });
-        }
+        (error) => fail(problemOf(error))
       );
-    }, PAUSE);
+    let timer = setTimeout(check, PAUSE);
     return () => {
       wanted = false;
       clearTimeout(timer);

@@ -1,7 +1,7 @@
 import { of, throwError } from 'rxjs';
 import { setBackendSrv, type BackendSrv, type BackendSrvRequest } from '@grafana/runtime';
 import { newDraft } from '../rule';
-import { deleteRule, importRules, listRules, replaceRule, validate } from './client';
+import { deleteRule, importRules, listRules, replaceRule, saveSettings, traceFromTempo, validate } from './client';
 import { Problem } from './problem';
 
 const asked: BackendSrvRequest[] = [];
@@ -51,6 +51,35 @@ test('a rule file goes out as it is', async () => {
     params: { dryRun: true },
     headers: { 'Content-Type': 'application/yaml' },
   });
+});
+
+test('settings go out with a token, without one that is kept, or with none at all', async () => {
+  answers({ data: {} }, { data: {} }, { status: 403, data: { message: 'Access denied' } });
+  await saveSettings(true, { apiUrl: 'http://api' }, 'new');
+  await saveSettings(false, { apiUrl: 'http://api' });
+  expect(asked.map(({ data }) => data)).toEqual([
+    { enabled: true, pinned: true, jsonData: { apiUrl: 'http://api' }, secureJsonData: { apiToken: 'new' } },
+    { enabled: true, pinned: false, jsonData: { apiUrl: 'http://api' } },
+  ]);
+  const problem: Problem = await saveSettings(true, {}).then(fail, (error) => error);
+  expect(problem.message).toBe('Grafana answered with status 403: Access denied');
+});
+
+test.each([
+  [404, {}, 'Tempo has no trace 0af7.'],
+  [401, { message: 'no org id' }, 'Tempo did not give the trace 0af7. Grafana answered with status 401: no org id'],
+  [502, '', 'Tempo did not give the trace 0af7. Grafana answered with status 502.'],
+])('what Tempo refuses is not said of BeTrace: %s', async (status, data, message) => {
+  answers({ status, data });
+  const problem: Problem = await traceFromTempo('tempo', '0af7').then(fail, (error) => error);
+  expect(problem.message).toBe(message);
+});
+
+test('without an answer it is told that Grafana is away', async () => {
+  setBackendSrv({ fetch: () => throwError(() => new TypeError('Failed to fetch')) } as unknown as BackendSrv);
+  const problem: Problem = await listRules().then(fail, (error) => error);
+  expect(problem.message).toBe('Grafana does not answer: TypeError: Failed to fetch');
+  expect(problem.isAway).toBe(true);
 });
 
 test.each([

@@ -1,7 +1,7 @@
 import { lastValueFrom } from 'rxjs';
 import { getBackendSrv, isFetchError, type BackendSrvRequest, type FetchResponse } from '@grafana/runtime';
-import { PLUGIN_ID } from '../settings';
-import { Problem } from './problem';
+import { PLUGIN_ID, type Settings } from '../settings';
+import { ofBeTrace, ofGrafana, ofTempo, Problem } from './problem';
 import type { Activity, Draft, Imported, Rule, Tried, Validated, Version, Violation } from './types';
 
 const PROXY = `/api/plugin-proxy/${PLUGIN_ID}`;
@@ -9,11 +9,11 @@ const PAGE = 1000;
 
 type Options = Omit<BackendSrvRequest, 'url'>;
 
-async function ask<T>(url: string, options: Options = {}): Promise<FetchResponse<T>> {
+async function ask<T>(url: string, options: Options = {}, told = ofBeTrace): Promise<FetchResponse<T>> {
   try {
-    return await lastValueFrom(getBackendSrv().fetch<T>({ url, showErrorAlert: false, retry: 0, ...options }));
+    return await lastValueFrom(getBackendSrv().fetch<T>({ url, showErrorAlert: false, ...options }));
   } catch (error) {
-    throw isFetchError(error) ? Problem.of(error) : new Problem(0, String(error));
+    throw isFetchError(error) ? told(error) : new Problem(0, `Grafana does not answer: ${error}`);
   }
 }
 
@@ -81,9 +81,18 @@ export const listValues = (kind: 'spanName' | 'attribute') => all<string>(`api/v
 export const listViolations = async (ruleId: string) =>
   (await api<Page<Violation>>('api/violations', { params: { ruleId, mode: 'any', limit: 10 } })).items;
 
-/** A trace as Tempo has it, OTLP/JSON. */
-export const traceFromTempo = async (uid: string, traceId: string) =>
-  (await ask<unknown>(`/api/datasources/proxy/uid/${uid}/api/traces/${encodeURIComponent(traceId)}`)).data;
+/** A trace as Tempo has it, in its JSON. */
+export async function traceFromTempo(uid: string, traceId: string): Promise<unknown> {
+  const url = `/api/datasources/proxy/uid/${uid}/api/traces/${encodeURIComponent(traceId)}`;
+  return (await ask<unknown>(url, {}, ofTempo(traceId))).data;
+}
+
+/** Keeps the app's settings; an empty token takes away the one that is kept, and none leaves it. */
+export async function saveSettings(pinned: boolean | undefined, jsonData: Settings, token?: string): Promise<void> {
+  const secureJsonData = token === undefined ? undefined : { apiToken: token };
+  const data = { enabled: true, pinned, jsonData, secureJsonData };
+  await ask(`/api/plugins/${PLUGIN_ID}/settings`, { method: 'POST', data }, ofGrafana);
+}
 
 /** Resolves when the API has caught up and takes Grafana's token. */
 export async function checkApi(): Promise<void> {

@@ -12,12 +12,6 @@ export class Problem extends Error {
     super(message);
   }
 
-  /** BeTrace's problem bodies (RFC 9457) have a detail; what has none comes from Grafana's proxy. */
-  static of(error: FetchError): Problem {
-    const { detail, diagnostics } = error.data ?? {};
-    return new Problem(error.status, told(error.status, detail), diagnostics, error.cancelled);
-  }
-
   /** Whether it may pass by itself: the API, or its Kafka, does not answer. */
   get isAway(): boolean {
     return [0, 502, 503, 504].includes(this.status);
@@ -27,16 +21,35 @@ export class Problem extends Error {
 export const problemOf = (error: unknown): Problem =>
   error instanceof Problem ? error : new Problem(0, String(error));
 
-function told(status: number, detail?: string): string {
-  switch (status) {
+/** What BeTrace, or Grafana's proxy to it, refused. BeTrace's bodies (RFC 9457) have a detail, Grafana's have none. */
+export function ofBeTrace(error: FetchError): Problem {
+  const { detail, diagnostics } = error.data ?? {};
+  return new Problem(error.status, told(error, detail), diagnostics, error.cancelled);
+}
+
+/** What Grafana itself refused. */
+export const ofGrafana = (error: FetchError) => new Problem(error.status, said(error));
+
+/** What Tempo, or Grafana's proxy to it, refused of a trace. */
+export const ofTempo = (traceId: string) => (error: FetchError) =>
+  new Problem(
+    error.status,
+    error.status === 404 ? `Tempo has no trace ${traceId}.` : `Tempo did not give the trace ${traceId}. ${said(error)}`
+  );
+
+function told(error: FetchError, detail?: string): string {
+  switch (error.status) {
     case 401:
       return 'BeTrace does not know the token that Grafana sends: an administrator sets it on the configuration page.';
     case 403:
-      return detail ?? 'Your role in Grafana may read rules, not change them.';
+      return detail ?? 'Your role in Grafana may not do this.';
     case 502:
     case 504:
       return 'Grafana does not reach BeTrace’s API: is it running, and is its address right?';
     default:
-      return detail ?? `Grafana answered with status ${status}.`;
+      return detail ?? said(error);
   }
 }
+
+const said = ({ status, data }: FetchError) =>
+  `Grafana answered with status ${status}${data?.message ? `: ${data.message}` : '.'}`;

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useState } from 'react';
 import { problemOf, type Problem } from './problem';
 
-const RETRY = 5000; // ms until an API that is away is asked again
+export const RETRY = 5000; // ms until an API that is away is asked again
 
 export interface Loaded<T> {
   value?: T;

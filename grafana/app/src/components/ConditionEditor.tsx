@@ -1,9 +1,10 @@
-import React, { useEffect, useRef, useState } from 'react';
-import { CodeEditor, type Monaco, type monacoTypes } from '@grafana/ui';
+import React, { useEffect, useState } from 'react';
+import type { Monaco, monacoTypes } from '@grafana/ui';
 import { listValues } from '../api/client';
 import type { Diagnostic } from '../api/types';
 import { LANGUAGE, lately, teach } from '../dsl/language';
 import type { Checked } from '../useChecked';
+import { TextEditor } from './TextEditor';
 
 const OWNER = 'betrace'; // of markers
 const LINE = 18; // pixels
@@ -24,17 +25,12 @@ interface Props {
   value: string;
   checked: Checked;
   readOnly: boolean;
-  onChange: (text: string) => void;
+  onChange: (text: string) => void; // the first is kept
   onMount: (handle: Handle) => void;
 }
 
 export function ConditionEditor({ value, checked, readOnly, onChange, onMount }: Props) {
   const [mounted, setMounted] = useState<Mounted>();
-  const latest = useRef(onChange); // the editor keeps the first function that it is given
-
-  useEffect(() => {
-    latest.current = onChange;
-  }, [onChange]);
 
   useEffect(() => {
     listValues('spanName').then((names) => (lately.spanNames = names), ignore);
@@ -54,21 +50,19 @@ export function ConditionEditor({ value, checked, readOnly, onChange, onMount }:
   }, [mounted, checked]);
 
   return (
-    <CodeEditor
+    <TextEditor
+      label="Condition"
       language={LANGUAGE}
       value={value}
       readOnly={readOnly}
       height={LINE * Math.min(24, Math.max(8, value.split('\n').length + 2))}
-      showLineNumbers
-      showMiniMap={false}
       monacoOptions={OPTIONS}
       onBeforeEditorMount={teach}
       onEditorDidMount={(editor, monaco) => {
         setMounted({ editor, monaco });
         onMount(handleOf({ editor, monaco }));
       }}
-      onEditorWillUnmount={() => mounted?.editor.getModel()?.dispose()}
-      onChange={(text) => latest.current(text)}
+      onChange={onChange}
     />
   );
 }
@@ -76,15 +70,12 @@ export function ConditionEditor({ value, checked, readOnly, onChange, onMount }:
 const ignore = () => undefined; // completion offers less
 
 const OPTIONS = {
-  ariaLabel: 'Condition. Ctrl+M lets Tab leave the editor.',
-  fixedOverflowWidgets: true,
   folding: false,
   lineHeight: LINE,
   lineNumbersMinChars: 3,
   quickSuggestions: { other: true, comments: false, strings: false },
   scrollBeyondLastLine: false,
   wordBasedSuggestions: false,
-  wordWrap: 'on' as const,
 };
 
 function handleOf({ editor, monaco }: Mounted): Handle {

@@ -1,5 +1,4 @@
 import React, { useMemo, useState } from 'react';
-import { dateTimeFormatTimeAgo } from '@grafana/data';
 import {
   Badge,
   ConfirmModal,
@@ -18,7 +17,7 @@ import { problemOf } from '../api/problem';
 import { SEVERITIES, type Activity, type Rule } from '../api/types';
 import { ruleLink } from '../links';
 import { labelTags } from '../rule';
-import { mayWrite } from '../settings';
+import { isWritable } from '../settings';
 import { notify } from './notify';
 import { SeverityBadge } from './SeverityBadge';
 
@@ -168,7 +167,7 @@ function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array
       sortType: 'string',
       sortDescFirst: true,
       disableGrow: true,
-      cell: ({ row: { original } }: Cell) => <Text color="secondary">{lastDay(original.day)}</Text>,
+      cell: ({ row: { original } }: Cell) => <Text color="secondary">{lastDay(original.day, Date.now())}</Text>,
     },
     {
       id: 'labels',
@@ -187,10 +186,11 @@ function columnsOf(onChanged: () => void, onDelete: (rule: Rule) => void): Array
   ];
 }
 
-export const isWritable = (rule: Rule) => mayWrite() && rule.source === 'api';
+const DAY = 86_400_000; // ms
+const DAYS = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 
-/** The days are UTC's. */
-function lastDay(day: string): string {
-  const today = new Date().toISOString().slice(0, 10);
-  return day === '' ? 'not lately' : day === today ? 'today' : dateTimeFormatTimeAgo(`${day}T23:59:59Z`);
+/** Such as `yesterday`; days are UTC's. */
+export function lastDay(day: string, now: number): string {
+  const past = Math.floor(now / DAY) - Date.parse(day) / DAY;
+  return day === '' ? 'not lately' : DAYS.format(-past, 'day');
 }

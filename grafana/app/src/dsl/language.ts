@@ -1,6 +1,6 @@
 import type { Monaco, monacoTypes } from '@grafana/ui';
 import { format } from '../api/client';
-import { contextOf, FIELDS, FUNCTIONS, HELP, KEYWORDS, written } from './words';
+import { contextOf, FIELDS, FUNCTIONS, helpOn, KEYWORDS, written } from './words';
 
 export const LANGUAGE = 'betrace';
 
@@ -81,10 +81,10 @@ function completion(monaco: Monaco): monacoTypes.languages.CompletionItemProvide
       const range = new monaco.Range(lineNumber, word.startColumn, lineNumber, column);
       const before = model.getValueInRange(new monaco.Range(1, 1, lineNumber, word.startColumn));
       const { inPredicate, aliases } = contextOf(before);
-      const item = (label: string, kind: number, detail: string, insertText = label) => ({
-        ...{ label, kind, detail, insertText, range, filterText: label },
-        documentation: HELP[label] && { value: HELP[label] },
-      });
+      const item = (label: string, kind: number, detail: string, insertText = label) => {
+        const help = helpOn(label);
+        return { label, kind, detail, insertText, range, filterText: label, documentation: help && { value: help } };
+      };
       const words = (of: Record<string, string>, kind: number) =>
         Object.keys(of).map((label) => ({
           ...item(label, kind, '', SNIPPETS[label]),
@@ -120,7 +120,7 @@ const provideHover: monacoTypes.languages.HoverProvider['provideHover'] = (model
 };
 
 function helpOf(word: string): string | undefined {
-  const known = Object.hasOwn(HELP, word) ? HELP[word] : word.endsWith('.where') ? HELP.where : undefined;
+  const known = helpOn(word) ?? (word.endsWith('.where') ? helpOn('where') : undefined);
   if (known) {
     return known;
   }

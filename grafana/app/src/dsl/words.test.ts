@@ -1,4 +1,4 @@
-import { contextOf, written } from './words';
+import { contextOf, helpOn, written } from './words';
 
 test.each([
   ['payment.charge_card', 'payment.charge_card'],
@@ -11,6 +11,11 @@ test.each([
   ['say "x"', '"say \\"x\\""'],
 ])('the name %s is written %s', (name, text) => {
   expect(written(name)).toBe(text);
+});
+
+test('words have help, names of JavaScript that are none do not', () => {
+  expect(helpOn('before')).toContain('ends no later than');
+  expect(helpOn('constructor')).toBeUndefined();
 });
 
 test.each([

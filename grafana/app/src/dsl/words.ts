@@ -75,13 +75,15 @@ export const FIELDS: Record<string, string> = {
   'instrumentation:version': 'The scope’s version.',
 };
 
-export const HELP: Record<string, string> = { ...KEYWORDS, ...FUNCTIONS, ...FIELDS };
+const HELP: Record<string, string> = { ...KEYWORDS, ...FUNCTIONS, ...FIELDS };
+
+/** What the hover says of a word, if it is one. */
+export const helpOn = (word: string) => (Object.hasOwn(HELP, word) && HELP[word]) || undefined;
 
 const NAME = /^[A-Za-z_]\w*(-\w+)*(\.[A-Za-z_]\w*(-\w+)*)*$/;
 
 /** A name as the language writes it: in quotes where it has to be. */
-export const written = (name: string) =>
-  NAME.test(name) && !(name in KEYWORDS) && !(name in FUNCTIONS) && !(name in FIELDS) ? name : JSON.stringify(name);
+export const written = (name: string) => (NAME.test(name) && !Object.hasOwn(HELP, name) ? name : JSON.stringify(name));
 
 /** Whether what is typed next stands in a predicate on one span, as in `.where(`, and the names that `as` gave so far. */
 export function contextOf(before: string): { inPredicate: boolean; aliases: string[] } {

@@ -1,41 +1,48 @@
 import React, { useState } from 'react';
-import { lastValueFrom } from 'rxjs';
 import type { AppPluginMeta, PluginConfigPageProps } from '@grafana/data';
-import { DataSourcePicker, getBackendSrv } from '@grafana/runtime';
+import { DataSourcePicker } from '@grafana/runtime';
 import { Alert, Button, Field, FieldSet, Input, SecretInput, Stack } from '@grafana/ui';
-import { checkApi } from '../api/client';
-import { problemOf, type Problem } from '../api/problem';
+import { checkApi, saveSettings } from '../api/client';
+import { problemOf } from '../api/problem';
 import type { Settings } from '../settings';
 
 const WIDTH = 60;
 
+interface Told {
+  severity: 'success' | 'error';
+  title: string;
+  text?: string;
+}
+
 export default function ConfigPage({ plugin }: PluginConfigPageProps<AppPluginMeta<Settings>>) {
-  const { id, enabled, pinned, jsonData, secureJsonFields } = plugin.meta;
+  const { enabled, pinned, jsonData, secureJsonFields } = plugin.meta;
   const [settings, setSettings] = useState<Settings>(jsonData ?? {});
   const [token, setToken] = useState('');
   const [hasToken, setHasToken] = useState(Boolean(secureJsonFields?.apiToken));
-  const [answer, setAnswer] = useState<Problem | 'well'>();
+  const [told, setTold] = useState<Told>();
   const isChanged = JSON.stringify(settings) !== JSON.stringify(jsonData ?? {}) || token !== '';
   const isAddress = /^https?:\/\/[^/]/.test(settings.apiUrl ?? '');
 
   const save = async (event: React.FormEvent) => {
     event.preventDefault();
-    const secureJsonData = hasToken ? undefined : { apiToken: token };
     const saved = { ...settings, apiUrl: settings.apiUrl?.replace(/\/+$/, '') };
-    await lastValueFrom(
-      getBackendSrv().fetch({
-        url: `/api/plugins/${id}/settings`,
-        method: 'POST',
-        data: { enabled: true, pinned: enabled ? pinned : true, jsonData: saved, secureJsonData },
-      })
-    );
-    window.location.reload(); // Grafana reads the settings of an app only when a page is loaded
+    try {
+      await saveSettings(enabled ? pinned : true, saved, hasToken ? undefined : token);
+      window.location.reload(); // Grafana reads the settings of an app only when a page is loaded
+    } catch (error) {
+      setTold({ severity: 'error', title: 'The settings were not saved', text: problemOf(error).message });
+    }
   };
-  const check = () =>
-    checkApi().then(
-      () => setAnswer('well'),
-      (error) => setAnswer(problemOf(error))
-    );
+  const check = async () => {
+    try {
+      await checkApi();
+      setTold({ severity: 'success', title: hasToken ? 'BeTrace answers, and takes the token' : 'BeTrace answers' });
+    } catch (error) {
+      const { status, message } = problemOf(error);
+      const title = status === 401 ? 'BeTrace refuses the token' : 'BeTrace is not ready';
+      setTold({ severity: 'error', title, text: message });
+    }
+  };
 
   return (
     <form onSubmit={save}>
@@ -87,10 +94,9 @@ export default function ConfigPage({ plugin }: PluginConfigPageProps<AppPluginMe
           </Button>
         </Stack>
       </FieldSet>
-      {answer === 'well' && <Alert severity="success" title="BeTrace answers, and takes the token" />}
-      {answer && answer !== 'well' && (
-        <Alert severity="error" title={answer.status === 401 ? 'BeTrace refuses the token' : 'BeTrace is not ready'}>
-          {answer.message}
+      {told && (
+        <Alert severity={told.severity} title={told.title}>
+          {told.text}
         </Alert>
       )}
     </form>

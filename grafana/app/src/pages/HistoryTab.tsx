@@ -2,6 +2,7 @@ import React, { useCallback, useMemo, useState } from 'react';
 import { useSearchParams } from 'react-router-dom';
 import { dateTimeFormat, dateTimeFormatTimeAgo } from '@grafana/data';
 import {
+  Alert,
   Badge,
   Button,
   ConfirmModal,
@@ -27,15 +28,17 @@ import { mayWrite } from '../settings';
 interface Props {
   id: string;
   current?: Rule; // none, if the rule is deleted
+  isDirty?: boolean; // whether restoring loses changes that are not saved
   onRestored: (rule: Rule) => void;
 }
 
-export function HistoryTab({ id, current, onRestored }: Props) {
-  const key = `${id}/${current?.version}`; // a new version is a reason to load
-  const load = useCallback(() => listVersions(key.slice(0, key.lastIndexOf('/'))), [key]);
+export function HistoryTab({ id, current, isDirty, onRestored }: Props) {
+  const load = useCallback(() => listVersions(id), [id]);
   const { value: versions, problem, reload } = useLoaded(load);
   const [params, setParams] = useSearchParams();
-  const chosen = versions?.find(({ version }) => `${version}` === params.get('version')) ?? versions?.[0];
+  const wanted = params.get('version');
+  const found = versions?.find(({ version }) => `${version}` === wanted);
+  const chosen = found ?? versions?.[0];
 
   if (problem && !versions) {
     return <Failure title="The history could not be loaded" problem={problem} retry={reload} />;
@@ -45,6 +48,7 @@ export function HistoryTab({ id, current, onRestored }: Props) {
   }
   return (
     <Stack direction="column" gap={3}>
+      {wanted && !found && <Alert severity="warning" title={`There is no version ${wanted}`} />}
       <Versions
         versions={versions}
         chosen={chosen.version}
@@ -56,7 +60,9 @@ export function HistoryTab({ id, current, onRestored }: Props) {
         chosen={chosen}
         versions={versions}
         current={current}
+        isDirty={isDirty}
         onRestored={onRestored}
+        onMoved={reload}
       />
     </Stack>
   );
@@ -123,7 +129,13 @@ function Versions({
 
 type Against = 'before' | 'current';
 
-function Comparison({ id, chosen, versions, current, onRestored }: Props & { chosen: Version; versions: Version[] }) {
+interface ComparisonProps extends Props {
+  chosen: Version;
+  versions: Version[];
+  onMoved: () => void; // there are newer versions
+}
+
+function Comparison({ id, chosen, versions, current, isDirty, onRestored, onMoved }: ComparisonProps) {
   const [against, setAgainst] = useState<Against>('before');
   const [asking, setAsking] = useState(false);
   const [problem, setProblem] = useState<Problem>();
@@ -138,7 +150,9 @@ function Comparison({ id, chosen, versions, current, onRestored }: Props & { cho
       notify.success(`Version ${chosen.version} is restored as version ${rule.version}`);
       onRestored(rule);
     } catch (error) {
-      setProblem(problemOf(error));
+      const found = problemOf(error);
+      setProblem(found);
+      found.status === 412 && onMoved();
     }
   };
   return (
@@ -150,6 +164,7 @@ function Comparison({ id, chosen, versions, current, onRestored }: Props & { cho
           {current && !isLatest && (
             <RadioButtonGroup
               size="sm"
+              aria-label="Compare"
               options={[
                 { label: 'What it changed', value: 'before' as Against },
                 { label: 'From it to the latest', value: 'current' as Against },
@@ -173,7 +188,7 @@ function Comparison({ id, chosen, versions, current, onRestored }: Props & { cho
       <ConfirmModal
         isOpen={asking}
         title={`Restore version ${chosen.version}?`}
-        body="It becomes the newest version; those between stay in the history."
+        body={`It becomes the newest version; those between stay in the history.${isDirty ? ' Your changes, which are not saved, are lost.' : ''}`}
         confirmText="Restore"
         confirmButtonVariant="primary"
         onConfirm={restore}

@@ -1,11 +1,12 @@
-import React, { useState } from 'react';
+import React, { useRef, useState } from 'react';
 import { PluginPage } from '@grafana/runtime';
-import { Alert, Button, CodeEditor, FileUpload, LinkButton, Stack, Text, TextLink } from '@grafana/ui';
+import { Alert, Button, FileUpload, LinkButton, Stack, Text, TextLink } from '@grafana/ui';
 import { importRules } from '../api/client';
 import { problemOf, type Problem } from '../api/problem';
 import type { Diagnostic, Imported } from '../api/types';
 import { Failure } from '../components/Failure';
 import { notify } from '../components/notify';
+import { TextEditor } from '../components/TextEditor';
 import { ruleLink, RULES } from '../links';
 import { mayWrite } from '../settings';
 
@@ -15,21 +16,30 @@ export function ImportPage() {
   const [found, setFound] = useState<Imported>();
   const [isDone, setDone] = useState(false);
   const [problem, setProblem] = useState<Problem>();
+  const [isBusy, setBusy] = useState(false);
+  const latest = useRef(yaml); // what is answered of another text is not shown
+  const tell = (found?: Imported, problem?: Problem, isDone = false) => {
+    setFound(found);
+    setProblem(problem);
+    setDone(isDone);
+  };
   const change = (text: string) => {
-    setYaml(text);
-    setFound(undefined);
-    setDone(false);
-    setProblem(undefined);
+    if (text !== latest.current) {
+      latest.current = text;
+      setYaml(text);
+      tell();
+    }
   };
   const run = async (dryRun: boolean) => {
+    setBusy(true);
     try {
-      setFound(await importRules(yaml, dryRun));
-      setProblem(undefined);
-      setDone(!dryRun);
+      const found = await importRules(yaml, dryRun);
       !dryRun && notify.success('The rules are imported');
+      latest.current === yaml && tell(found, undefined, !dryRun);
     } catch (error) {
-      setFound(undefined);
-      setProblem(problemOf(error));
+      latest.current === yaml && tell(undefined, problemOf(error));
+    } finally {
+      setBusy(false);
     }
   };
   const changes = found ? found.created.length + found.replaced.length : 0;
@@ -52,29 +62,21 @@ export function ImportPage() {
               Choose a file
             </FileUpload>
           </Stack>
-          <CodeEditor
-            language="yaml"
-            height={320}
-            value={yaml}
-            showLineNumbers
-            showMiniMap={false}
-            monacoOptions={{ ariaLabel: 'Rule file. Ctrl+M lets Tab leave the editor.' }}
-            onChange={change}
-          />
+          <TextEditor label="Rule file" language="yaml" height={320} value={yaml} onChange={change} />
           <Stack gap={1}>
-            <Button variant="secondary" disabled={yaml.trim() === ''} onClick={() => run(true)}>
+            <Button variant="secondary" disabled={isBusy || yaml.trim() === ''} onClick={() => run(true)}>
               See what it would do
             </Button>
-            <Button icon="upload" disabled={changes === 0 || isDone} onClick={() => run(false)}>
+            <Button icon="upload" disabled={isBusy || changes === 0 || isDone} onClick={() => run(false)}>
               {changes > 0 && !isDone ? `Import ${changes} ${changes === 1 ? 'rule' : 'rules'}` : 'Import'}
             </Button>
           </Stack>
           {problem && <Failure title="Nothing was imported" problem={problem} />}
           {problem && <Places diagnostics={problem.diagnostics} />}
           {found && (
-            <section aria-label="What it would do">
+            <section aria-label={isDone ? 'What it did' : 'What it would do'}>
               <Stack direction="column" gap={1}>
-                <Names title={isDone ? 'Created' : 'To be created'} ids={found.created} />
+                <Names title={isDone ? 'Created' : 'To be created'} ids={found.created} exist={isDone} />
                 <Names title={isDone ? 'Replaced' : 'To be replaced'} ids={found.replaced} />
                 <Names title="Unchanged" ids={found.unchanged} />
                 <Places diagnostics={found.diagnostics} />
@@ -92,14 +94,14 @@ export function ImportPage() {
   );
 }
 
-const Names = ({ title, ids }: { title: string; ids: string[] }) =>
+const Names = ({ title, ids, exist = true }: { title: string; ids: string[]; exist?: boolean }) =>
   ids.length > 0 ? (
     <div>
       <Text color="secondary">{`${title}: `}</Text>
       {ids.map((id, at) => (
         <React.Fragment key={id}>
           {at > 0 && ', '}
-          <TextLink href={ruleLink(id)}>{id}</TextLink>
+          {exist ? <TextLink href={ruleLink(id)}>{id}</TextLink> : id}
         </React.Fragment>
       ))}
     </div>

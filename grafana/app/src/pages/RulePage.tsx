@@ -1,5 +1,5 @@
 import React, { useCallback, useEffect, useState } from 'react';
-import { Route, Routes, useLocation, useNavigate, useParams } from 'react-router-dom';
+import { Navigate, Route, Routes, useLocation, useNavigate, useParams } from 'react-router-dom';
 import { PluginPage } from '@grafana/runtime';
 import { Alert, Badge, Button, LoadingPlaceholder, Stack } from '@grafana/ui';
 import { createRule, getRule, replaceRule } from '../api/client';
@@ -9,11 +9,10 @@ import { useLoaded } from '../api/useLoaded';
 import { Conflict } from '../components/Conflict';
 import { Failure } from '../components/Failure';
 import { notify } from '../components/notify';
-import { isWritable } from '../components/RulesTable';
 import { useLeaving } from '../components/useLeaving';
 import { ruleLink, RULES, type Tab } from '../links';
 import { changedFields, newDraft } from '../rule';
-import { mayWrite } from '../settings';
+import { isWritable, mayWrite } from '../settings';
 import { useChecked } from '../useChecked';
 import { HistoryTab } from './HistoryTab';
 import { RuleTab } from './RuleTab';
@@ -45,10 +44,10 @@ export function RulePage() {
       </Page>
     );
   }
-  return <Editing key={id ?? ''} rule={rule} onSaved={reload} />;
+  return <Editing key={id ?? ''} rule={rule} />;
 }
 
-function Editing({ rule, onSaved }: { rule?: Rule; onSaved: () => void }) {
+function Editing({ rule }: { rule?: Rule }) {
   const navigate = useNavigate();
   const [base, setBase] = useState(rule);
   const [draft, setDraft] = useState<Draft>(rule ?? newDraft());
@@ -77,7 +76,7 @@ function Editing({ rule, onSaved }: { rule?: Rule; onSaved: () => void }) {
       const saved = await (base ? replaceRule(draft, base.version) : createRule(draft));
       notify.success(`${saved.name} is saved as version ${saved.version}`);
       seen(saved);
-      base ? onSaved() : navigate(ruleLink(saved.id), { replace: true });
+      !base && navigate(ruleLink(saved.id), { replace: true });
     } catch (error) {
       const found = problemOf(error);
       setProblem(found);
@@ -85,7 +84,7 @@ function Editing({ rule, onSaved }: { rule?: Rule; onSaved: () => void }) {
     } finally {
       setSaving(false);
     }
-  }, [base, draft, navigate, onSaved, seen]);
+  }, [base, draft, navigate, seen]);
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
@@ -153,7 +152,13 @@ function Editing({ rule, onSaved }: { rule?: Rule; onSaved: () => void }) {
           path="test"
           element={<TestTab draft={draft} checked={checked} trace={trace} onTrace={setTrace} isStored={!!base} />}
         />
-        <Route path="history" element={base && <HistoryTab id={base.id} current={base} onRestored={seen} />} />
+        {base && (
+          <Route
+            path="history"
+            element={<HistoryTab key={base.version} id={base.id} current={base} isDirty={isDirty} onRestored={seen} />}
+          />
+        )}
+        <Route path="*" element={<Navigate to={ruleLink(base?.id)} replace />} />
       </Routes>
       {question}
     </Page>

@@ -13,12 +13,12 @@ interface Props {
   isNew: boolean;
   checked: Checked;
   readOnly: boolean;
-  onChange: (draft: Draft) => void;
+  onChange: (change: (before: Draft) => Draft) => void; // the first is kept
 }
 
 export function RuleTab({ draft, isNew, checked, readOnly, onChange }: Props) {
   const [handle, setHandle] = useState<Handle>();
-  const set = (changed: Partial<Draft>) => onChange({ ...draft, ...changed });
+  const set = (changed: Partial<Draft>) => onChange((before) => ({ ...before, ...changed }));
   const named = (name: string) => set(isNew && draft.id === idOf(draft.name) ? { name, id: idOf(name) } : { name });
 
   return (
@@ -104,22 +104,24 @@ export function RuleTab({ draft, isNew, checked, readOnly, onChange }: Props) {
               onChange={(e) => set({ description: e.currentTarget.value })}
             />
           </Field>
-          <Field label="Labels" description="key:value, such as team:payments">
-            <Tags
-              id="labels"
-              tags={labelTags(draft)}
-              disabled={readOnly}
-              onChange={(pairs) => set({ labels: Object.fromEntries(pairs) })}
-            />
-          </Field>
-          <Field label="Compliance" description="framework:control, such as soc2:CC6.1">
-            <Tags
-              id="compliance"
-              tags={controlTags(draft)}
-              disabled={readOnly}
-              onChange={(pairs) => set({ compliance: pairs.map(([framework, control]) => ({ framework, control })) })}
-            />
-          </Field>
+          <Tags
+            id="labels"
+            label="Labels"
+            form="key:value"
+            example="team:payments"
+            tags={labelTags(draft)}
+            disabled={readOnly}
+            onChange={(pairs) => set({ labels: Object.fromEntries(pairs) })}
+          />
+          <Tags
+            id="compliance"
+            label="Compliance"
+            form="framework:control"
+            example="soc2:CC6.1"
+            tags={controlTags(draft)}
+            disabled={readOnly}
+            onChange={(pairs) => set({ compliance: pairs.map(([framework, control]) => ({ framework, control })) })}
+          />
         </FieldSet>
         <FieldSet label="When it is judged">
           <Field label="Enabled">
@@ -154,22 +156,37 @@ export function RuleTab({ draft, isNew, checked, readOnly, onChange }: Props) {
 
 interface TagsProps {
   id: string;
+  label: string;
+  form: string;
+  example: string;
   tags: string[];
   disabled: boolean;
   onChange: (pairs: Array<[string, string]>) => void;
 }
 
-/** Tags of the form `key:value`; others are not taken. */
-function Tags({ id, tags, disabled, onChange }: TagsProps) {
+/** Tags of two parts, such as `key:value`; one that has not two is refused. */
+function Tags({ id, label, form, example, tags, disabled, onChange }: TagsProps) {
+  const [refused, setRefused] = useState<string>();
+  const change = (changed: string[]) => {
+    setRefused(changed.find((tag) => split(tag) === undefined));
+    onChange(changed.map(split).filter((pair) => pair !== undefined));
+  };
   return (
-    <TagsInput
-      id={id}
-      width={WIDTH}
-      tags={tags}
-      autoColors={false}
-      disabled={disabled}
-      placeholder="key:value, then Enter"
-      onChange={(changed) => onChange(changed.map(split).filter((pair) => pair !== undefined))}
-    />
+    <Field
+      label={label}
+      description={`${form}, such as ${example}`}
+      invalid={refused !== undefined}
+      error={`“${refused}” is not of the form ${form}`}
+    >
+      <TagsInput
+        id={id}
+        width={WIDTH}
+        tags={tags}
+        autoColors={false}
+        disabled={disabled}
+        placeholder={`${form}, then Enter`}
+        onChange={change}
+      />
+    </Field>
   );
 }

@@ -23,7 +23,7 @@ import { IMPORT, NEW_RULE } from '../links';
 import { labelTags } from '../rule';
 import { mayWrite } from '../settings';
 
-export const DAYS = 7; // that the figures are of
+const DAYS = 7; // that the figures are of
 
 const STATES: Record<string, (rule: Rule, activity?: Activity) => boolean> = {
   enabled: (rule) => rule.enabled,

@@ -1,12 +1,13 @@
 import React, { useCallback, useContext, useEffect, useRef, useState } from 'react';
-import { useSearchParams } from 'react-router-dom';
-import { Box, Button, CodeEditor, Combobox, Field, Grid, Input, Stack, Text } from '@grafana/ui';
+import { useLocation, useSearchParams } from 'react-router-dom';
+import { Box, Button, Combobox, Field, Grid, Input, Stack, Text } from '@grafana/ui';
 import { listViolations, testRule, traceFromTempo } from '../api/client';
 import { Problem, problemOf } from '../api/problem';
 import type { Draft, Tried } from '../api/types';
 import { useLoaded } from '../api/useLoaded';
 import { Explanation } from '../components/Explanation';
 import { Failure } from '../components/Failure';
+import { TextEditor } from '../components/TextEditor';
 import { EXAMPLES } from '../examples';
 import { SettingsContext } from '../settings';
 import type { Checked } from '../useChecked';
@@ -23,22 +24,37 @@ interface Props {
 export function TestTab({ draft, checked, trace, isStored, onTrace }: Props) {
   const [tried, setTried] = useState<Tried>();
   const [problem, setProblem] = useState<Problem>();
+  const [isRunning, setRunning] = useState(false);
   const latest = useRef({ draft, trace });
+  const turn = useRef(0); // what comes of an earlier one is not shown
 
   useEffect(() => {
     latest.current = { draft, trace };
   }, [draft, trace]);
 
-  const run = useCallback(async (given: string) => {
-    try {
-      const { draft } = latest.current;
-      setTried(await testRule({ ...draft, id: draft.id || 'rule' }, parsed(given)));
-      setProblem(undefined);
-    } catch (error) {
-      setTried(undefined);
-      setProblem(problemOf(error));
-    }
+  const tell = useCallback((tried?: Tried, problem?: Problem) => {
+    turn.current++;
+    setRunning(false);
+    setTried(tried);
+    setProblem(problem);
   }, []);
+
+  const run = useCallback(
+    async (given: string) => {
+      const mine = ++turn.current;
+      const { draft } = latest.current;
+      setRunning(true);
+      try {
+        const found = await testRule({ ...draft, id: draft.id || 'rule' }, parsed(given));
+        mine === turn.current && tell(found);
+      } catch (error) {
+        mine === turn.current && tell(undefined, problemOf(error));
+      }
+    },
+    [tell]
+  );
+
+  const fail = useCallback((problem: Problem) => tell(undefined, problem), [tell]);
 
   useEffect(() => {
     latest.current.trace && run(latest.current.trace); // back from mending the rule
@@ -55,18 +71,10 @@ export function TestTab({ draft, checked, trace, isStored, onTrace }: Props) {
   return (
     <Grid columns={{ xs: 1, xl: 2 }} gap={3}>
       <Stack direction="column" gap={2}>
-        <Sources draft={draft} checked={checked} isStored={isStored} onTrace={give} onProblem={setProblem} />
-        <CodeEditor
-          language="json"
-          height={360}
-          value={trace}
-          showLineNumbers
-          showMiniMap={false}
-          monacoOptions={{ ariaLabel: 'Trace. Ctrl+M lets Tab leave the editor.', wordWrap: 'on' }}
-          onChange={onTrace}
-        />
+        <Sources draft={draft} checked={checked} isStored={isStored} onTrace={give} onProblem={fail} />
+        <TextEditor label="Trace" language="json" height={360} value={trace} onChange={onTrace} />
         <Stack gap={2} alignItems="center">
-          <Button icon="play" disabled={trace.trim() === ''} onClick={() => run(trace)}>
+          <Button icon={isRunning ? 'spinner' : 'play'} disabled={trace.trim() === ''} onClick={() => run(trace)}>
             Test
           </Button>
           <Text variant="bodySmall" color="secondary">
@@ -108,28 +116,39 @@ function Sources({ draft, checked, isStored, onTrace, onProblem }: SourcesProps)
   const { tempoUid } = useContext(SettingsContext);
   const [params, setParams] = useSearchParams();
   const [traceId, setTraceId] = useState(params.get('traceId') ?? '');
-  const asked = useRef('');
+  const { key } = useLocation(); // another each time that a trace is asked for
+  const [fetched, setFetched] = useState<string>();
   const load = useCallback(
     () => (isStored && tempoUid ? listViolations(draft.id) : none()),
     [isStored, tempoUid, draft.id]
   );
   const { value: violations } = useLoaded(load);
-  const wanted = params.get('traceId');
+  const wanted = tempoUid && params.get('traceId');
+  const isFetching = wanted && fetched !== key;
 
   useEffect(() => {
-    if (wanted && tempoUid && asked.current !== wanted) {
-      asked.current = wanted;
-      traceFromTempo(tempoUid, wanted).then(
-        (found) => onTrace(JSON.stringify(found, null, 2)),
-        (error) => onProblem(missing(wanted, problemOf(error)))
-      );
+    if (!wanted) {
+      return;
     }
-  }, [wanted, tempoUid, onTrace, onProblem]);
+    let isWanted = true;
+    traceFromTempo(tempoUid, wanted)
+      .then(
+        (found) => isWanted && onTrace(JSON.stringify(found, null, 2)),
+        (error) => isWanted && onProblem(problemOf(error))
+      )
+      .finally(() => isWanted && setFetched(key));
+    return () => {
+      isWanted = false;
+    };
+  }, [key, wanted, tempoUid, onTrace, onProblem]);
 
   const fetchTrace = (id: string) => {
-    asked.current = '';
     setTraceId(id);
     setParams({ traceId: id.trim() }, { replace: true });
+  };
+  const choose = (example: string) => {
+    setParams({}, { replace: true });
+    onTrace(EXAMPLES.find(({ name }) => name === example)!.text(checked));
   };
   return (
     <Stack gap={2} wrap="wrap" alignItems="end">
@@ -140,7 +159,7 @@ function Sources({ draft, checked, isStored, onTrace, onProblem }: SourcesProps)
           placeholder="Choose"
           options={EXAMPLES.map(({ name }) => ({ value: name }))}
           value={null}
-          onChange={({ value }) => onTrace(EXAMPLES.find(({ name }) => name === value)!.text(checked))}
+          onChange={({ value }) => choose(value)}
         />
       </Field>
       {tempoUid && (
@@ -152,12 +171,20 @@ function Sources({ draft, checked, isStored, onTrace, onProblem }: SourcesProps)
             onChange={(e) => setTraceId(e.currentTarget.value)}
             onKeyDown={(e) => e.key === 'Enter' && traceId.trim() && fetchTrace(traceId)}
             addonAfter={
-              <Button variant="secondary" disabled={traceId.trim() === ''} onClick={() => fetchTrace(traceId)}>
+              <Button
+                variant="secondary"
+                icon={isFetching ? 'spinner' : undefined}
+                disabled={traceId.trim() === ''}
+                onClick={() => fetchTrace(traceId)}
+              >
                 Get
               </Button>
             }
           />
         </Field>
+      )}
+      {!tempoUid && params.has('traceId') && (
+        <Text color="warning">No Tempo datasource is set on the configuration page: paste the trace.</Text>
       )}
       {violations && violations.length > 0 && (
         <Field label="Recent violation" noMargin>
@@ -178,6 +205,3 @@ function Sources({ draft, checked, isStored, onTrace, onProblem }: SourcesProps)
     </Stack>
   );
 }
-
-const missing = (id: string, { status, message }: Problem) =>
-  new Problem(status, status === 404 ? `Tempo has no trace ${id}.` : `Tempo did not give the trace ${id}: ${message}`);
