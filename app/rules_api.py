@@ -160,7 +160,8 @@ async def import_rules(request: Request) -> Response:
     loaded = await run_sync(load, [("import", text)])
     if loaded.errors:
         found = [_file_json(problem) for problem in loaded.diagnostics]
-        raise Problem(422, f"{len(loaded.errors)} problems; nothing was changed", diagnostics=found)
+        count = "1 problem" if len(loaded.errors) == 1 else f"{len(loaded.errors)} problems"
+        raise Problem(422, f"{count}; nothing was changed", diagnostics=found)
     planned = plan(_source(request), loaded.rules)
     if planned.held:
         raise Problem(409, f"rules from files cannot be changed here: {', '.join(planned.held[:10])}")

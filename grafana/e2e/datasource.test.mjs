@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { barriers, launch, open } from './browser.mjs';
 import { serve } from './server.mjs';
-import { ask, DATASOURCE, startApi, stopApi, until } from './stage.mjs';
+import { ask, DATASOURCE, HOST, startApi, stopApi, until, VERSION } from './stage.mjs';
 
-const HOSTS = { harness: '12.4.10', 'harness-13': '13.2.2' };
-const HOST = process.env.HOST ?? 'harness';
 const RULE = 'charge-without-fraud-check';
 
 let browser, grafana, page;
@@ -23,7 +21,7 @@ async function choose(label, text, { several = true } = {}) {
 
 before(async () => {
   browser = await launch();
-  grafana = await serve({ host: HOST, version: HOSTS[HOST], datasource: DATASOURCE });
+  grafana = await serve({ host: HOST, version: VERSION, datasource: DATASOURCE });
   page = await open(browser, grafana.url, 'eve:Viewer');
   await until('the shop has broken a rule', async () => (await ask(`/api/violations?ruleId=${RULE}`)).items.length > 0);
 });
@@ -33,7 +31,7 @@ after(async () => {
   grafana?.close();
 });
 
-test(`the datasource in Grafana ${HOSTS[HOST]}`, async (t) => {
+test(`the datasource in Grafana ${VERSION}`, async (t) => {
   await t.test('Explore begins with a table, whose trace ids lead to Tempo at the evidence', async () => {
     await page.goto('/explore');
     await button('Run query').click();

@@ -1,5 +1,7 @@
 // What tests/grafana/stage.py has started, and how it is steered.
 import assert from 'node:assert';
+import fs from 'node:fs';
+import path from 'node:path';
 
 const { BETRACE_API, BETRACE_TOKEN, BETRACE_STAGE, BETRACE_DATASOURCE } = process.env;
 assert(BETRACE_STAGE, 'run this by pytest tests/grafana, or with what python -m tests.grafana.stage prints');
@@ -7,6 +9,11 @@ assert(BETRACE_STAGE, 'run this by pytest tests/grafana, or with what python -m 
 export const API = BETRACE_API;
 export const TOKEN = BETRACE_TOKEN;
 export const DATASOURCE = BETRACE_DATASOURCE;
+
+/** The host page that is played on, and the version of Grafana that it has. */
+export const HOST = process.env.HOST ?? 'harness';
+const described = fs.readFileSync(path.join(import.meta.dirname, '..', HOST, 'package.json'));
+export const VERSION = JSON.parse(described).dependencies['@grafana/ui'];
 
 async function steer(step, body) {
   const answer = await fetch(`${BETRACE_STAGE}/${step}`, { method: 'POST', body });

@@ -5,18 +5,31 @@ import os from 'node:os';
 import path from 'node:path';
 
 const LARGEST = 300_000; // bytes of JavaScript
-const BINARY = /^gpx_\w+?_(linux_(amd64|arm|arm64)|darwin_(amd64|arm64)|windows_amd64\.exe)$/;
-const SHARED = { React: 'Minified React error', Monaco: 'monaco-editor', emotion: '__emotion_styles' }; // that Grafana has already
+// What the binaries are called by mage's names of targets.
+const BINARIES = {
+  linux: 'linux_amd64',
+  linuxARM: 'linux_arm',
+  linuxARM64: 'linux_arm64',
+  darwin: 'darwin_amd64',
+  darwinARM64: 'darwin_arm64',
+  windows: 'windows_amd64.exe',
+};
+// Texts in the code of what Grafana has already; React's are of 18 and of 19, of its elements and of what renders them.
+const SHARED = {
+  React: /react\.(transitional\.)?element|Minified React error/,
+  Monaco: /monaco-editor/,
+  emotion: /__emotion_styles/,
+};
 const PNG = '89504e47';
 
-/** What is wrong with a zip, as sentences; none if nothing is. */
-export function complaints(zip) {
+/** What is wrong with a zip, as sentences; none if nothing is. `targets` are those that the backend is to be there for. */
+export function complaints(zip, targets) {
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'check-'));
   try {
     execFileSync('unzip', ['-q', zip, '-d', work]);
     const tops = fs.readdirSync(work);
     return tops.length === 1
-      ? complaintsOf(path.join(work, tops[0]))
+      ? complaintsOf(path.join(work, tops[0]), targets)
       : [`one folder is needed, not ${tops.join(', ')}`];
   } finally {
     fs.rmSync(work, { recursive: true });
@@ -24,7 +37,7 @@ export function complaints(zip) {
 }
 
 /** The same of what a zip holds. */
-export function complaintsOf(folder) {
+export function complaintsOf(folder, targets = Object.keys(BINARIES)) {
   const found = [];
   const demand = (holds, sentence) => holds || found.push(sentence);
   const has = (name) => fs.existsSync(path.join(folder, name));
@@ -38,10 +51,11 @@ export function complaintsOf(folder) {
   }
   const plugin = JSON.parse(text('plugin.json'));
   described(plugin, path.basename(folder), demand);
+  demand(text('CHANGELOG.md').includes(`## ${plugin.info?.version}`), 'CHANGELOG.md does not tell of this version');
   pictures(plugin, folder, demand);
   readme(text('README.md'), demand);
   scripts(folder, demand);
-  backend(plugin, folder, demand);
+  backend(plugin, folder, targets, demand);
   return found;
 }
 
@@ -95,22 +109,22 @@ function scripts(folder, demand) {
   const all = names.map((name) => fs.readFileSync(path.join(folder, name), 'utf8')).join('\n');
   demand(all.length < LARGEST, `${all.length} bytes of JavaScript are more than ${LARGEST}`);
   for (const [name, mark] of Object.entries(SHARED)) {
-    demand(!all.includes(mark), `${name} is bundled, which Grafana has`);
+    demand(!mark.test(all), `${name} is bundled, which Grafana has`);
   }
 }
 
-function backend({ backend = false, executable }, folder, demand) {
+function backend({ backend = false, executable }, folder, targets, demand) {
   const files = fs.readdirSync(folder).filter((name) => name.startsWith('gpx_'));
-  demand(
-    backend === files.length > 0,
-    backend ? `no binaries of ${executable}` : `binaries without a backend: ${files}`
-  );
+  const wanted = backend ? targets.map((target) => `${executable}_${BINARIES[target]}`) : [];
+  for (const name of wanted) {
+    demand(files.includes(name), `${name} is missing`);
+  }
   demand(
     !backend || fs.existsSync(path.join(folder, 'go_plugin_build_manifest')),
     'go_plugin_build_manifest is missing'
   );
   for (const name of files) {
-    demand(BINARY.test(name) && name.startsWith(`${executable}_`), `${name} is no binary of ${executable}`);
+    demand(wanted.includes(name), `${name} is none of the backend's binaries`);
     demand((fs.statSync(path.join(folder, name)).mode & 0o777) === 0o755, `${name} has not the mode 755`);
   }
 }

@@ -136,6 +136,7 @@ def test_a_refused_import_says_where(client: TestClient) -> None:
     answer = client.post("/api/rules/import", content="rules:\n  - {id: three, condition: 'a = b'}\n")
     (problem,) = answer.json()["diagnostics"]
     assert (problem["line"], problem["column"]) == (2, 31)
+    assert answer.json()["detail"] == "1 problem; nothing was changed"
 
 
 def test_format_gives_the_one_layout_and_tells_what_is_no_rule(client: TestClient) -> None:

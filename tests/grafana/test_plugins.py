@@ -42,9 +42,11 @@ def test_the_packages_hold_what_grafana_asks_for(packed: Path) -> None:
     ran("node", "--test", "scripts/check-package.test.mjs", PLUGINS_DIST=str(packed))
 
 
-@pytest.mark.parametrize("host", _HOSTS)
-@pytest.mark.parametrize("play", ["scenario", "datasource"])
+@pytest.mark.parametrize(
+    ("play", "host"),
+    [*((play, host) for play in ("scenario", "datasource") for host in _HOSTS), ("pages", "harness")],
+)
 def test_people_do_with_them_what_they_are_for(
-    set_up: dict[str, str], host: str, play: str, tmp_path: Path
+    set_up: dict[str, str], play: str, host: str, tmp_path: Path
 ) -> None:
     print(ran("node", "--test", f"e2e/{play}.test.mjs", **set_up, HOST=host, SHOTS=str(tmp_path)))

@@ -1,5 +1,5 @@
 import React from 'react';
-import { Alert, Button, TextLink } from '@grafana/ui';
+import { Alert, Button, Stack, TextLink } from '@grafana/ui';
 import type { Problem } from '../api/problem';
 import { CONFIGURATION } from '../links';
 
@@ -7,14 +7,18 @@ import { CONFIGURATION } from '../links';
 export function Failure({ title, problem, retry }: { title: string; problem: Problem; retry?: () => void }) {
   return (
     <Alert severity={problem.isAway ? 'warning' : 'error'} title={title}>
-      <p>{problem.message}</p>
-      {problem.isAway && retry && 'It is asked again every few seconds. '}
-      {problem.status === 401 && <TextLink href={CONFIGURATION}>Configuration</TextLink>}
-      {retry && (
-        <Button variant="secondary" size="sm" onClick={retry}>
-          Try again
-        </Button>
-      )}
+      <Stack direction="column" gap={1} alignItems="start">
+        <div>
+          {problem.message}
+          {problem.isAway && retry && ' It is asked again every few seconds.'}
+        </div>
+        {problem.status === 401 && <TextLink href={CONFIGURATION}>Configuration</TextLink>}
+        {retry && (
+          <Button variant="secondary" size="sm" onClick={retry}>
+            Try again
+          </Button>
+        )}
+      </Stack>
     </Alert>
   );
 }

@@ -40,6 +40,9 @@ export function HistoryTab({ id, current, isDirty, onRestored }: Props) {
   const found = versions?.find(({ version }) => `${version}` === wanted);
   const chosen = found ?? versions?.[0];
 
+  if (problem?.status === 404) {
+    return <Text color="secondary">Nor has there been one.</Text>;
+  }
   if (problem && !versions) {
     return <Failure title="The history could not be loaded" problem={problem} retry={reload} />;
   }

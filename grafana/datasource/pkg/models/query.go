@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -20,6 +21,9 @@ const (
 	// MostViolations is the most that one query asks for.
 	MostViolations = 10_000
 )
+
+// variable is what Grafana would replace: $name, ${name}, [[name]].
+var variable = regexp.MustCompile(`\$[A-Za-z_]\w*|\$\{[^}]*\}|\[\[[^]]*\]\]`)
 
 // by names what a query may be grouped by, as the API calls it.
 var by = map[string]string{"severity": "severity", "rule": "ruleId", "service": "service"}
@@ -118,8 +122,8 @@ func (q Query) Variable() string {
 		q.Severities, q.Rules, q.Services, q.Labels, q.Frameworks, q.Controls, {q.TraceID, q.Text},
 	} {
 		for _, each := range list {
-			if strings.HasPrefix(each, "$") || strings.HasPrefix(each, "[[") {
-				return each
+			if found := variable.FindString(each); found != "" {
+				return found
 			}
 		}
 	}

@@ -49,10 +49,11 @@ func TestAWrongQuerySaysWhatIsWrong(t *testing.T) {
 
 func TestVariablesThatWereLeftInAreFound(t *testing.T) {
 	for text, found := range map[string]string{
-		`{"rules": ["$rule"]}`:               "$rule",
-		`{"services": ["shop", "${svc}"]}`:   "${svc}",
-		`{"text": "[[words]]"}`:              "[[words]]",
-		`{"text": "5$", "rules": ["plain"]}`: "",
+		`{"rules": ["$rule"]}`:             "$rule",
+		`{"services": ["shop", "${svc}"]}`: "${svc}",
+		`{"text": "[[words]]"}`:            "[[words]]",
+		`{"labels": ["team:$team"]}`:       "$team",
+		`{"text": "$5 or 5$"}`:             "",
 	} {
 		query, err := QueryOf([]byte(text), "")
 		require.NoError(t, err)

@@ -22,7 +22,7 @@ export function Filter({ datasource, kind, label, tooltip, id, value, onChange }
   );
   const chosen = useMemo(() => (value ?? []).map((each) => ({ value: each, label: each })), [value]);
   return (
-    <InlineField label={label} tooltip={tooltip} labelWidth={12} htmlFor={id}>
+    <InlineField label={label} tooltip={tooltip} labelWidth={14} htmlFor={id}>
       <MultiCombobox
         id={id}
         value={chosen}

@@ -46,7 +46,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
     />
   );
   const text = (label: string, name: 'text' | 'traceId', tooltip: string) => (
-    <InlineField label={label} tooltip={tooltip} labelWidth={12} htmlFor={id(name)}>
+    <InlineField label={label} tooltip={tooltip} labelWidth={14} htmlFor={id(name)}>
       <Input
         id={id(name)}
         key={query[name]}
@@ -67,7 +67,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
       )}
       <InlineFieldRow>
         {type !== 'annotations' && (
-          <InlineField label="Show" labelWidth={12}>
+          <InlineField label="Show" labelWidth={14}>
             <RadioButtonGroup
               options={ofAlert ? TYPES.slice(1) : TYPES}
               value={type}
@@ -76,7 +76,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
           </InlineField>
         )}
         {asNumbers && (
-          <InlineField label="Group by" labelWidth={12} tooltip="A series, or a row, for each" htmlFor={id('group')}>
+          <InlineField label="Group by" labelWidth={14} tooltip="A series, or a row, for each" htmlFor={id('group')}>
             <Combobox
               id={id('group')}
               options={GROUPS}
@@ -89,7 +89,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
           </InlineField>
         )}
         {!asNumbers && (
-          <InlineField label="Limit" labelWidth={12} tooltip="The newest so many are shown" htmlFor={id('limit')}>
+          <InlineField label="Limit" labelWidth={14} tooltip="The newest so many are shown" htmlFor={id('limit')}>
             <Input
               id={id('limit')}
               key={query.limit}
@@ -110,7 +110,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
         )}
         <InlineField
           label="Status"
-          labelWidth={12}
+          labelWidth={14}
           tooltip="Retracted: late spans showed that the rule held after all"
           htmlFor={id('status')}
         >
@@ -124,7 +124,7 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
         </InlineField>
         <InlineField
           label="Mode"
-          labelWidth={12}
+          labelWidth={14}
           tooltip="Shadow: by rules that are only tried out"
           htmlFor={id('mode')}
         >
