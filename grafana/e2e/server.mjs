@@ -39,7 +39,7 @@ export async function serve({ host, version, datasource }) {
       await settings(request, response, state);
     } else if ((match = found(/^\/api\/datasources\/proxy\/uid\/tempo\/api\/traces\/(.*)$/))) {
       const trace = state.traces[match[1]];
-      answer(response, trace ? 200 : 404, trace ?? { message: 'trace not found' });
+      answer(response, trace ? 200 : 404, trace ? asTempo(trace) : { message: 'trace not found' });
     } else if (found(/^\/api\/(ds|datasources)\//) && datasource) {
       await passed(request, response, datasource);
     } else if (found(/^\/api\//)) {
@@ -58,6 +58,13 @@ export async function serve({ host, version, datasource }) {
 function userOf(request) {
   const cookie = request.headers.cookie?.match(/user=([^;]+)/)?.[1] ?? 'ada:Admin';
   return decodeURIComponent(cookie).split(':');
+}
+
+/** OTLP/JSON as Tempo answers it: under another name, and ids in base64. */
+function asTempo({ resourceSpans }) {
+  const told = (key, value) =>
+    /^(trace|span|parentSpan)Id$/.test(key) ? Buffer.from(value, 'hex').toString('base64') : value;
+  return { batches: JSON.parse(JSON.stringify(resourceSpans), told) };
 }
 
 /** Secrets never come out again: only that they are set. */

@@ -35,6 +35,8 @@ const STATES: Record<string, (rule: Rule, activity?: Activity) => boolean> = {
   'never applied': (rule, activity) => rule.enabled && !activity?.applied,
 };
 
+const FILTERS = ['Severity', 'Label', 'State']; // as they are called to who hears the page
+
 const load = async () => {
   const [{ rules, stale }, activity] = await Promise.all([listRules(), listActivity(DAYS)]);
   return { rules, stale, activity: new Map(activity.map((each) => [each.ruleId, each])) };
@@ -119,6 +121,11 @@ function Filtered({ rules, activity, onChanged }: Props) {
   return (
     <Stack direction="column" gap={2}>
       <Stack gap={1} wrap="wrap">
+        {FILTERS.map((name) => (
+          <span key={name} id={`filter-${name}`} hidden>
+            {name}
+          </span>
+        ))}
         <FilterInput
           width={40}
           placeholder="Search rules"
@@ -127,7 +134,7 @@ function Filtered({ rules, activity, onChanged }: Props) {
           onChange={(value) => set('q', [value])}
         />
         <MultiCombobox
-          aria-label="Severity"
+          aria-labelledby="filter-Severity"
           placeholder="Severity"
           width="auto"
           minWidth={20}
@@ -143,7 +150,7 @@ function Filtered({ rules, activity, onChanged }: Props) {
         />
         {labels.length > 0 && (
           <MultiCombobox
-            aria-label="Label"
+            aria-labelledby="filter-Label"
             placeholder="Label"
             width="auto"
             minWidth={20}
@@ -159,7 +166,7 @@ function Filtered({ rules, activity, onChanged }: Props) {
           />
         )}
         <Combobox
-          aria-label="State"
+          aria-labelledby="filter-State"
           placeholder="State"
           width={20}
           isClearable
