@@ -86,7 +86,7 @@ const put = (rule, user) =>
 const NEW =
   'rules:\n  - id: cart-before-checkout\n    name: A cart before checkout\n    condition: when { checkout as c } always { cart.get before c }\n';
 
-/** How to come to each, and when it is there. `over` says that something lies over the page, which `close` takes away. */
+/** How to come to each, and when it is there. `rules` are there instead of the API's. `over` says that something lies over the page, which `close` takes away. */
 const PAGES = {
   rules: { path: RULES, ready: says('today') },
   rule: { path: RULE, ready: says('No problems.') },
@@ -100,6 +100,7 @@ const PAGES = {
 };
 
 const TROUBLES = {
+  'no rules yet': { path: RULES, ready: says('There are no rules yet'), rules: [] },
   unset: { path: RULES, ready: says('Where is BeTrace?'), settings: {} },
   away: { path: RULES, ready: says('The rules could not be loaded'), settings: { apiUrl: 'http://127.0.0.1:9' } },
   'no such rule': { path: `${RULES}/none`, ready: says('Nor has there been one.') },
@@ -131,9 +132,12 @@ after(async () => {
   grafana?.close();
 });
 
-async function look(name, { path, ready, over, close, settings = SETTINGS, user = 'ada:Admin' }, { theme, width }) {
+async function look(name, { path, ready, rules, over, close, settings = SETTINGS, user = 'ada:Admin' }, look) {
+  const { theme, width } = look;
   grafana.state.settings.jsonData = settings;
   const page = await pageOf(user, width);
+  await page.unrouteAll();
+  rules && (await page.route('**/api/rules?*', (route) => route.fulfill({ json: { items: rules, nextCursor: null } })));
   await page.goto(`${path}${path.includes('?') ? '&' : '?'}theme=${theme}`);
   await ready(page);
   await page.mouse.move(0, 0);

@@ -125,7 +125,7 @@ test(`Grafana ${VERSION}`, async (t) => {
     await button(ada, 'Clear filters').click();
     await ada.getByText('today').first().waitFor();
     await accessible(ada);
-    await ada.getByLabel('State').click();
+    await ada.getByRole('combobox', { name: 'State' }).click();
     await ada.getByRole('option', { name: 'from a file' }).click();
     await until('one rule is of a file', async () => (await ada.getByRole('row').count()) === 2);
     await link(ada, 'One call retried many times').waitFor();

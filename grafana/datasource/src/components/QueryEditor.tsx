@@ -1,6 +1,15 @@
 import React from 'react';
 import { CoreApp, QueryEditorProps } from '@grafana/data';
-import { Alert, Combobox, InlineField, InlineFieldRow, Input, RadioButtonGroup, Stack } from '@grafana/ui';
+import {
+  Alert,
+  Combobox,
+  type ComboboxOption,
+  InlineField,
+  InlineFieldRow,
+  Input,
+  RadioButtonGroup,
+  Stack,
+} from '@grafana/ui';
 import type { DataSource } from '../datasource';
 import { BeTraceOptions, BeTraceQuery, Group, Kind, QueryType } from '../types';
 import { Filter } from './Filter';
@@ -18,9 +27,9 @@ const GROUPS: Array<{ label: string; value: Group }> = [
   { label: 'Rule', value: 'rule' },
   { label: 'Service', value: 'service' },
 ];
-// Of fixed identity, as a combobox begins anew with each other list that it is given.
-const STATUSES = (['open', 'retracted', 'any'] as const).map((value) => ({ value, label: value }));
-const MODES = (['enforce', 'shadow', 'any'] as const).map((value) => ({ value, label: value }));
+// Of fixed identity, as a combobox begins anew with each other list that it is given; the first is what is not said.
+const STATUSES = ['open', 'retracted', 'any'].map((value) => ({ value, label: value }));
+const MODES = ['enforce', 'shadow', 'any'].map((value) => ({ value, label: value }));
 type Filtered = 'severities' | 'rules' | 'services' | 'labels' | 'frameworks' | 'controls';
 
 const MOST = 10_000;
@@ -44,6 +53,17 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
       value={query[name]}
       onChange={(values) => change({ [name]: values })}
     />
+  );
+  const choice = (label: string, name: 'status' | 'mode', options: Array<ComboboxOption<string>>, tooltip: string) => (
+    <InlineField label={label} labelWidth={14} tooltip={tooltip} htmlFor={id(name)}>
+      <Combobox
+        id={id(name)}
+        options={options}
+        value={query[name] ?? options[0].value}
+        width={16}
+        onChange={({ value }) => change({ [name]: value })}
+      />
+    </InlineField>
   );
   const text = (label: string, name: 'text' | 'traceId', tooltip: string) => (
     <InlineField label={label} tooltip={tooltip} labelWidth={14} htmlFor={id(name)}>
@@ -108,34 +128,8 @@ export function QueryEditor({ datasource, query, onChange, onRunQuery, app }: Pr
             />
           </InlineField>
         )}
-        <InlineField
-          label="Status"
-          labelWidth={14}
-          tooltip="Retracted: late spans showed that the rule held after all"
-          htmlFor={id('status')}
-        >
-          <Combobox
-            id={id('status')}
-            options={STATUSES}
-            value={query.status ?? 'open'}
-            width={16}
-            onChange={({ value }) => change({ status: value })}
-          />
-        </InlineField>
-        <InlineField
-          label="Mode"
-          labelWidth={14}
-          tooltip="Shadow: by rules that are only tried out"
-          htmlFor={id('mode')}
-        >
-          <Combobox
-            id={id('mode')}
-            options={MODES}
-            value={query.mode ?? 'enforce'}
-            width={16}
-            onChange={({ value }) => change({ mode: value })}
-          />
-        </InlineField>
+        {choice('Status', 'status', STATUSES, 'Retracted: late spans showed that the rule held after all')}
+        {choice('Mode', 'mode', MODES, 'Shadow: by rules that are only tried out')}
       </InlineFieldRow>
       <InlineFieldRow>
         {filter('Severity', 'severities', 'severity', 'Any of these')}
