@@ -1,6 +1,7 @@
 """What the browser's scenario plays on: worker, API, the datasource's binary, and a way to steer them.
 
-`python -m tests.grafana.stage` sets it up and prints the environment for `npm run e2e`, until Ctrl-C.
+`python -m tests.grafana.stage` sets it up and prints the environment for `node --test grafana/e2e/…`,
+until Ctrl-C.
 """
 
 import contextlib
@@ -151,6 +152,7 @@ def _steered(made: Stage) -> Iterator[str]:
 
 def main() -> None:
     """Set it up for a person."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started ends with it
     with tempfile.TemporaryDirectory() as name:
         kafka = Kafka(Path(name) / "kafka")
         try:

@@ -75,7 +75,9 @@ function Editing({ rule }: { rule?: Rule }) {
     try {
       const saved = await (base ? replaceRule(draft, base.version) : createRule(draft));
       notify.success(`${saved.name} is saved as version ${saved.version}`);
-      seen(saved);
+      setBase(saved);
+      setDraft((now) => (now === draft ? saved : now)); // what was typed meanwhile stays
+      setProblem(undefined);
       !base && navigate(ruleLink(saved.id), { replace: true });
     } catch (error) {
       const found = problemOf(error);
@@ -84,7 +86,7 @@ function Editing({ rule }: { rule?: Rule }) {
     } finally {
       setSaving(false);
     }
-  }, [base, draft, navigate, seen]);
+  }, [base, draft, navigate]);
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
