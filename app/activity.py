@@ -95,10 +95,13 @@ def day_json(row: Iterable[Any], *key: str) -> dict[str, Any]:
 
 
 def sums(rows: Iterable[Row]) -> dict[str, Sums]:
-    """What each rule came to, of the last row of each rule, day, partition and version."""
-    last = {row[:4]: row for row in rows}
+    """What each rule came to, of the row of each rule, day, partition and version that counted most.
+
+    Counts of a day only grow: a row that comes behind one with more came late.
+    """
+    most = {row[:4]: row for row in sorted(rows, key=lambda row: row.evaluated)}
     found: dict[str, Sums] = {}
-    for row in last.values():
+    for row in most.values():
         before = found.get(row.rule_id, Sums(0, 0, 0.0, row.day))
         found[row.rule_id] = Sums(
             before.evaluated + row.evaluated,

@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS seen (
 CREATE TABLE IF NOT EXISTS offsets (
     topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition)
 );
+CREATE TABLE IF NOT EXISTS overtaken (
+    id TEXT NOT NULL, partition INTEGER NOT NULL, PRIMARY KEY (id, partition)
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_time ON violations (detected, id);
 CREATE INDEX IF NOT EXISTS by_rule ON violations (rule_id, detected, id);
 CREATE INDEX IF NOT EXISTS by_trace ON violations (trace_id, detected, id);
@@ -49,8 +52,12 @@ CREATE INDEX IF NOT EXISTS by_mode ON violations (mode, detected, id);
 CREATE INDEX IF NOT EXISTS by_complete ON violations (complete, detected, id);
 CREATE INDEX IF NOT EXISTS by_place ON violations (partition, place);
 """
-_TABLES = ("violations", "facets", "hours", "activity", "seen", "offsets")
-_PUT_ACTIVITY = f"INSERT OR REPLACE INTO activity VALUES ({', '.join('?' * len(Row._fields))})"
+_TABLES = ("violations", "facets", "hours", "activity", "seen", "offsets", "overtaken")
+_PUT_ACTIVITY = (  # counts of a day only grow: a row with fewer came late
+    f"INSERT INTO activity VALUES ({', '.join('?' * len(Row._fields))}) ON CONFLICT DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in Row._fields[4:])} "
+    "WHERE excluded.evaluated >= evaluated"
+)
 _PUT_SEEN = "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET day = MAX(day, excluded.day)"
 _PATIENCE = 10.0  # seconds for an answer
 _LOOK = 100_000  # of SQLite's instructions between two looks at the time
@@ -88,6 +95,14 @@ class Seen(NamedTuple):
     body: str
     partition: int
     offset: int
+
+
+class Overtaken(NamedTuple):
+    """A violation, as it stands, that a partition of the topic has last by a lower revision."""
+
+    id: str
+    partition: int
+    body: str
 
 
 class Index:
@@ -172,6 +187,11 @@ class Index:
         """One violation's JSON."""
         found = self.rows("SELECT body FROM violations WHERE id = ?", (key,))
         return found[0][0] if found else None
+
+    def overtaken(self) -> list[Overtaken]:
+        """What has to be sent again, so that the topic has the highest revision last."""
+        text = "SELECT o.id, o.partition, v.body FROM overtaken o JOIN violations v ON v.id = o.id"
+        return [Overtaken(*row) for row in self.rows(text, ())]
 
     def page(self, query: Query) -> Page:
         """A page of what matches; BadCursor for a cursor from elsewhere, TooSlow if it is too much."""

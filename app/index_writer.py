@@ -32,6 +32,7 @@ class Writer:
         """Take one in; False if it is no violation."""
         if record.value is None:
             self._delete(record.key)
+            self.connection.execute("DELETE FROM overtaken WHERE id = ?", (record.key,))
             return True
         try:
             made = _row(record)
@@ -40,6 +41,7 @@ class Writer:
         row, facets = made
         before = self.connection.execute("SELECT revision FROM violations WHERE id = ?", (row[0],)).fetchone()
         if before is not None:
+            self._stands(record, row[0], before[0] > row[2])
             if before[0] >= row[2]:
                 return True
             self._delete(row[0])
@@ -48,6 +50,15 @@ class Writer:
         self.facets += [(kind, value, row[1], row[0]) for kind, value in facets]
         self._count(row, [value for kind, value in facets if kind == "service"], 1)
         return True
+
+    def _stands(self, record: Record, key: str, lower: bool) -> None:
+        """Note whether a violation stands last in a partition by a revision lower than one that is known."""
+        statement = (
+            "INSERT OR IGNORE INTO overtaken VALUES (?, ?)"
+            if lower
+            else "DELETE FROM overtaken WHERE id = ? AND partition = ?"
+        )
+        self.connection.execute(statement, (key, record.partition))
 
     def finish(self) -> None:
         """Add the facets and counts."""

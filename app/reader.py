@@ -1,5 +1,6 @@
 """Follows the violations and activity topics into the index, in a thread."""
 
+import logging
 import math
 import threading
 import time
@@ -10,12 +11,16 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from app import clock
 from app.activity import rows_of, seen_of
+from app.errors import UserError
 from app.index import Index, IndexFailed
 from app.index_writer import Record
+from app.sending import Sending
 from streams.config import Kafka
 from streams.kafka import client_settings
 from streams.reach import Heard, explained, why
 from streams.topics import Topics
+
+log = logging.getLogger("betrace.index")
 
 _BATCH = 1000
 _TIMEOUT = 5.0
@@ -118,9 +123,28 @@ class Reader:
         now = time.monotonic()
         if not behind:
             self._level, self.as_of = now, asked
+            self._send_again()
         if not behind or now - self._level > _BEHIND:
             late = self._heard.unread or f"the index is {behind} records behind"
             self.problem = late if behind else None
+
+    def _send_again(self) -> None:
+        """Have the topic hold last what stands: compaction would keep what came late of an earlier owner.
+
+        Other readers may do so too: one that knows of a still higher revision sends that after it.
+        """
+        overtaken = self.index.overtaken()
+        if not overtaken:
+            return
+        text = "%d violations came again by a revision lower than they stand by: sent once more as they stand"
+        log.warning(text, len(overtaken))
+        try:
+            with Sending(self.kafka) as sending:
+                for each in overtaken:
+                    body, key = each.body.encode(), each.id.encode()
+                    sending.send(self.topics.violations, body, key=key, partition=each.partition)
+        except UserError as problem:
+            log.warning("they are sent at the next look: %s", problem)
 
 
 def _missing(topic: str, error: KafkaError | None) -> str:

@@ -21,6 +21,7 @@ log = logging.getLogger("betrace.transport")
 
 _FETCH_WAIT = 100  # ms; Faust's 1,500 hold up what shares the connection, such as asking for end offsets
 SESSION = 10  # seconds after which the broker gives a silent worker's partitions to others
+_ASK = 10_000  # ms between two looks at topics: a leader that did not know them shares them out anew then
 _TELL = 30.0  # seconds between two lines of log on what keeps offsets from being committed
 _MUTE = 0.1  # seconds between two looks of a reader that a test has muted
 
@@ -204,6 +205,7 @@ def faust_app(config: Config, crash: CrashPoints, lease: Lease) -> faust.App:
         broker_max_poll_records=100,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=4 * 2**20,
+        consumer_metadata_max_age_ms=_ASK,
         stream_buffer_maxsize=64,
         stream_wait_empty=False,
         stream_recovery_delay=0,

@@ -78,6 +78,25 @@ def test_a_higher_revision_replaces_and_a_lower_one_does_not(index: Index) -> No
     assert found(index, statuses=()) == [1]
 
 
+def test_what_a_partition_has_last_by_a_lower_revision_is_told_until_it_comes_again(index: Index) -> None:
+    higher, lower = record(1, revision=2, status="retracted"), record(1, revision=1)
+    index.put([record(2), record(2), higher, lower._replace(partition=3)], {})
+    (told,) = index.overtaken()
+    assert (told.id, told.partition) == (higher.key, 3)
+    assert json.loads(told.body)["revision"] == 2
+    index.put([higher], {})
+    assert index.overtaken() == [told]
+    index.put([higher._replace(partition=3)], {})
+    assert index.overtaken() == []
+
+
+def test_what_was_erased_meanwhile_is_not_told_as_overtaken(index: Index) -> None:
+    index.put([record(1, revision=2), record(1), Record(record(1).key, None)], {})
+    assert index.overtaken() == []
+    index.put([record(1)], {})
+    assert index.overtaken() == []
+
+
 def test_a_deletion_deletes_and_what_is_no_violation_is_passed_over(index: Index) -> None:
     deep = Record("z", b"[" * 50_000 + b"]" * 50_000)
     far = record(3, detectedAt="9999-01-01T00:00:00Z")
@@ -265,11 +284,12 @@ def test_the_index_follows_its_topic_and_is_rebuilt_when_its_file_is_deleted(tmp
         assert index.rows(*statement_of("a-rule")) == [("2026-01-01", 1, 20, 8, 0, 0, 1.0)]
 
 
-def test_activity_adds_up_over_partitions_and_the_last_record_of_each_counts(index: Index) -> None:
+def test_activity_adds_up_over_partitions_by_the_row_of_each_that_counted_most(index: Index) -> None:
     told = [
         activity("2026-01-01", 0, (1, 5, 1)),
         activity("2026-01-01", 1, (1, 3, 0), (2, 1, 1)),
         activity("2026-01-01", 0, (1, 7, 2)),
+        activity("2026-01-01", 0, (1, 5, 1)),
         activity("2026-01-02", 0, (2, 4, 0)),
         b"no json",
         b'{"ruleId": "a-rule"}',

@@ -91,6 +91,12 @@ def answers(found: dict[str, Any], told: dict[str, dict[str, Any]], api: str) ->
             yield Difference(f"{api} {how} {key}", trace_id)
 
 
+def overtaken(observer: Observer) -> Iterator[Difference]:
+    """What compaction would take back."""
+    for key, revision in observer.overtaken().items():
+        yield Difference(f"{key} stands last in its topic by revision {revision}, and has a later one")
+
+
 def _unlike(got: dict[str, Any], wanted: dict[str, Any]) -> str:
     keys = [key for key in sorted(got.keys() | wanted.keys()) if got.get(key) != wanted.get(key)]
     return "; ".join(f"{key} is {got.get(key)!r} and has to be {wanted.get(key)!r}" for key in keys)[:1500]

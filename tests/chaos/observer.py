@@ -45,6 +45,7 @@ class Seen:
     states: dict[int, PartitionState] = field(default_factory=dict)  # by partition
     judged: dict[bytes, list[JudgedAt]] = field(default_factory=dict)  # by trace
     revisions: dict[str, dict[int, Told]] = field(default_factory=dict)  # by violation
+    last: dict[str, int] = field(default_factory=dict)  # revision of the last record of a violation
     conflicts: list[str] = field(default_factory=list)
     repeats: int = 0
     activity: dict[bytes, dict[str, Any]] = field(default_factory=dict)
@@ -80,6 +81,11 @@ class Observer:
         """Every violation, of its highest revision."""
         with self._lock:
             return {key: json.loads(told[max(told)].body) for key, told in self.seen.revisions.items()}
+
+    def overtaken(self) -> dict[str, int]:
+        """The violations that stand last in the topic, where compaction leaves them, by a lower revision."""
+        with self._lock:
+            return {key: last for key, last in self.seen.last.items() if last < max(self.seen.revisions[key])}
 
     def account(self) -> tuple[Totals, int]:
         """The totals and the spans in flight, as of each partition's last tick."""
@@ -186,6 +192,7 @@ class Observer:
 
     def _take_violation(self, key: str, message: Message, body: bytes) -> None:
         violation = json.loads(body)
+        self.seen.last[key] = violation["revision"]
         told = Told(message.partition() or 0, message.offset() or 0, body, time.time())
         known = self.seen.revisions.setdefault(key, {}).setdefault(violation["revision"], told)
         if known is told:

@@ -129,6 +129,7 @@ class Run:
                 )  # type: ignore[misc]
             )
         self.differences += self._at_last(lambda: compare.evaluated(self.observer, self.expected))
+        self.differences += self._at_last(lambda: compare.overtaken(self.observer))
         self.differences = list(dict.fromkeys(self.differences))
 
     def _at_last(self, look: Callable[[], Iterable[Difference]]) -> list[Difference]:
