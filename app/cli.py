@@ -19,6 +19,7 @@ from app.verify_tool import verify
 
 # options that take more than one value: --rules a.yaml b.yaml
 _SEVERAL = ("--rules", "--traces", "--offsets")
+_INTERRUPTED = 130  # as shells say it
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -240,10 +241,17 @@ def spread(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run a command; what a person got wrong is told in a line, and ends with 2."""
+    """Run a command; what a person got wrong is told in a line, and ends with 2, and Ctrl-C with 130."""
     try:
-        cli.main(spread(sys.argv[1:]), prog_name="betrace")
+        sys.exit(cli.main(spread(sys.argv[1:]), prog_name="betrace", standalone_mode=False))
     except UserError as problem:
         for line in str(problem).split("\n"):
             click.echo(line if line.startswith(" ") else f"betrace: {line}", err=True)
         sys.exit(2)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except click.Abort as problem:
+        interrupted = isinstance(problem.__cause__, KeyboardInterrupt)
+        click.echo("betrace: interrupted" if interrupted else "betrace: nothing was done", err=True)
+        sys.exit(_INTERRUPTED if interrupted else 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.dead_letter_forms import most_first
-from app.dead_letters import Letter, Wanted, read
+from app.dead_letters import Letter, Place, Wanted, read
 from app.sending import Sending
 from app.told import told
 from app.traces import Progress
@@ -21,6 +21,7 @@ class Replayed:
 
     sent: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
+    places: set[Place] = field(default_factory=set)  # of these letters, and where they came from
 
 
 def replay(config: Config, wanted: Wanted, progress: Progress, *, again: bool, dry: bool) -> Replayed:
@@ -33,6 +34,7 @@ def replay(config: Config, wanted: Wanted, progress: Progress, *, again: bool, d
         partitions = partition_counts(config.kafka)
     with Sending(config.kafka) as sending:
         for letter in read(config, wanted, progress):
+            done.places |= {letter.at, letter.source or letter.at}
             why = _why_not(letter, partitions, again)
             value = None if why else _original(letter, config)
             if value is None:

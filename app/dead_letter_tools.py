@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.errors import UserError
-from app.times import MOMENT
+from app.times import MOMENT, in_order
 
 if TYPE_CHECKING:
-    from app.dead_letters import Place
+    from app.dead_letters import Place, Wanted
     from streams.config import Config
 
 
@@ -40,11 +40,11 @@ def dead_letters() -> None:
 def list_letters(config_file: Path | None, /, limit: int, form: str, **filters: Any) -> None:
     """Show the newest, and how many there are by reason."""
     from app.dead_letter_forms import Listed, list_lines
-    from app.dead_letters import Wanted, read
+    from app.dead_letters import read
     from app.traces import Progress
 
     listed = Listed(limit)
-    for letter in read(_config(config_file), Wanted(**filters), Progress()):
+    for letter in read(_config(config_file), _wanted(**filters), Progress()):
         listed.add(letter)
     if form == "json":
         click.echo(json.dumps({"items": listed.items, "counts": listed.counts}, indent=1))
@@ -66,9 +66,7 @@ def show(config_file: Path | None, place: str, raw: bool) -> None:
     config = _config(config_file)
     found = list(read(config, Wanted(places=_places(config, (place,))), Progress()))
     if not found:
-        raise UserError(
-            f"there is no dead letter of {place}: `betrace dead-letters list` shows which there are"
-        )
+        raise _none_of(place)
     if raw:
         sys.stdout.buffer.write(found[0].value)
         return
@@ -89,15 +87,31 @@ def replay_letters(
 ) -> None:
     """Send them to the input topics that they came from, once more."""
     from app.dead_letter_replay import replay, replay_lines
-    from app.dead_letters import Wanted
     from app.traces import Progress
 
     if not (places or every or any(filters.values())):
         raise UserError("say which: places, --reason, --topic, --from, or --all")
     config = _config(config_file)
-    done = replay(config, Wanted(places=_places(config, places), **filters), Progress(), again=again, dry=dry)
+    wanted = _wanted(places=_places(config, places), **filters)
+    done = replay(config, wanted, Progress(), again=again, dry=dry)
     for line in replay_lines(done, dry=dry):
         click.echo(line)
+    if missing := sorted(map(str, wanted.places - done.places)):
+        raise _none_of(", ".join(missing))
+
+
+def _none_of(places: str) -> UserError:
+    return UserError(f"there is no dead letter of {places}: `betrace dead-letters list` shows them all")
+
+
+def _wanted(reasons: tuple[str, ...] = (), **more: Any) -> "Wanted":
+    from app.dead_letters import UNKNOWN, Wanted
+    from streams.reading import REASONS
+
+    if wrong := [each for each in reasons if each not in (*REASONS, UNKNOWN)]:
+        raise UserError(f"--reason {wrong[0]}: there are {', '.join(REASONS)}, and {UNKNOWN}")
+    in_order(more["start"], more["end"])
+    return Wanted(reasons, **more)
 
 
 def _config(config_file: Path | None) -> "Config":

@@ -15,6 +15,8 @@ from streams.config import Config, Encoding
 from streams.ranges import Range, Ranges, headers_of, time_of
 from streams.topics import Topics
 
+UNKNOWN = "unknown"  # the reason of a record that BeTrace did not write
+
 
 class Place(NamedTuple):
     """Where a record is."""
@@ -56,7 +58,8 @@ class Letter:
 
     @property
     def reason(self) -> str:
-        return self.headers.get(letters.REASON, b"unknown").decode("utf-8", "replace")
+        reason = self.headers.get(letters.REASON)
+        return UNKNOWN if reason is None else reason.decode("utf-8", "replace")
 
     @property
     def source(self) -> Place | None:

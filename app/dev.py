@@ -61,7 +61,7 @@ def run_dev(settings: Settings, traces: Sequence[str], rule_files: Sequence[Path
     """Run until told to stop; UserError when it cannot start."""
     rules = read_rules(rule_files or settings.rules.files or [EXAMPLE_RULES])
     own = tuple(request for name in traces for request in _requests_of(name))
-    listener = bind(settings.api.listen)
+    listener = bind(settings.api.listen, "api.listen")
     broker = EmbeddedBroker()
     with tempfile.TemporaryDirectory(prefix="betrace-dev-", ignore_cleanup_errors=True) as folder:
         config = _embedded(settings, broker, Path(folder))

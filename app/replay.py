@@ -44,6 +44,8 @@ def offsets(reader: Ranges, text: str) -> Range:
             f"{text}: TOPIC/PARTITION:START-END, such as otlp_spans/0:100-199 or otlp_spans/0:100-"
         )
     start, end = (int(place) if place else None for place in found.group(3, 4))
+    if start is not None and end is not None and end < start:
+        raise UserError(f"{text}: it ends before it starts")
     return reader.within(found[1], int(found[2]), start, None if end is None else end + 1)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.errors import UserError
-from app.times import MOMENT
+from app.times import MOMENT, in_order
 
 if TYPE_CHECKING:
     from app.check import Form
@@ -49,7 +49,10 @@ def replay(
     from streams.redaction import Redaction
 
     if bool(offsets) == (start is not None or end is not None):
-        raise UserError("say which range: --from 2h, --from and --to, or --offsets TOPIC/PARTITION:START-END")
+        raise UserError(
+            "say which range: --from 2h, --from and --to, or --offsets TOPIC/PARTITION:START-END without them"
+        )
+    in_order(start, end)
     settings = load(config_file).settings
     config = settings.config()
     kafka, redaction = config.kafka, Redaction(config.redaction)

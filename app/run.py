@@ -57,7 +57,7 @@ def run_worker(settings: Settings) -> None:
     config = settings.config()
     redaction = Redaction(config.redaction)
     rules = read_rules(config.rule_files)
-    listener = bind(settings.metrics.listen)
+    listener = bind(settings.metrics.listen, "metrics.listen")
 
     async def work(stop: asyncio.Event) -> None:
         waiting: list[Callable[[], str | None]] = [lambda: "Kafka has not answered yet"]
@@ -92,7 +92,7 @@ def run_api(settings: Settings) -> None:
     config = settings.config()
     redaction = Redaction(config.redaction)
     rules = read_rules(config.rule_files)
-    listener = bind(settings.api.listen)
+    listener = bind(settings.api.listen, "api.listen")
     access, tls = api_access(settings), api_tls(settings)
     with told():
         check_login(config.kafka)

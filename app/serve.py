@@ -20,8 +20,8 @@ class _Server(uvicorn.Server):
         """None."""
 
 
-def bind(address: str) -> socket.socket:
-    """A listening socket; UserError when the address is taken or not of this machine."""
+def bind(address: str, setting: str) -> socket.socket:
+    """A listening socket; UserError when the address, which that setting gives, cannot be had."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:
@@ -33,7 +33,7 @@ def bind(address: str) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _GONE * 1000)
         listener.bind((host, int(port)))
     except OSError as problem:
-        raise UserError(f"cannot listen on {address}: {problem.strerror}; set another address") from None
+        raise UserError(f"cannot listen on {address}: {problem.strerror}; set {setting} to another") from None
     return listener
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from app.errors import UserError
+
 
 class Moment(click.ParamType):
     """RFC 3339 with a zone, Unix ms, or so long ago (2h); Unix ms."""
@@ -29,3 +31,9 @@ class Moment(click.ParamType):
 
 
 MOMENT = Moment()
+
+
+def in_order(start: int | None, end: int | None) -> None:
+    """UserError unless something may lie between."""
+    if start is not None and end is not None and end <= start:
+        raise UserError("--to is not after --from: nothing lies between them")

@@ -19,6 +19,7 @@ from streams.config import Kafka
 from streams.fence import Written, epoch_of
 from streams.kafka import client_settings
 from streams.reach import Unreachable, explained
+from streams.topics import Topics
 
 _TIMEOUT = 15.0
 _BATCH = 50
@@ -116,7 +117,9 @@ class Ranges:
     def _partitions(self, topic: str) -> list[TopicPartition]:
         self._known = self._known or partition_counts(self._kafka)
         if topic not in self._known:
-            raise TopicError(f"the topic {topic} does not exist")
+            own = topic in Topics(self._kafka.group).all
+            hint = "`betrace topics create` makes it" if own else "look at kafka.input_topics"
+            raise TopicError(f"the topic {topic} does not exist: {hint}")
         return [TopicPartition(topic, number) for number in range(self._known[topic])]
 
     def _bounds(self, partition: TopicPartition) -> tuple[int, int]:

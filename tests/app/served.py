@@ -15,7 +15,7 @@ from tests.integration.processes import until
 @contextlib.contextmanager
 def served(application: Starlette) -> Iterator[int]:
     """The port of loopback at which it answers until the block ends."""
-    listener = bind("127.0.0.1:0")
+    listener = bind("127.0.0.1:0", "api.listen")
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve(application, listener, stop)))

@@ -134,7 +134,7 @@ def test_a_keep_alive_connection_goes_on_after_an_answer_and_after_a_problem(por
 
 def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_head() -> None:
     """Else each answer but the first takes 40 ms. Sockets inherit what this setting has asyncio do."""
-    with bind("127.0.0.1:0") as listener:
+    with bind("127.0.0.1:0", "api.listen") as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 

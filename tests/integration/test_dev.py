@@ -66,7 +66,7 @@ def test_a_port_in_use_is_one_clear_line(betrace: Betrace) -> None:
         until("the port is taken", lambda: _listening(betrace.settings["API_LISTEN"]))
         said = betrace.refused("dev")
     address = betrace.settings["API_LISTEN"]
-    assert said == f"betrace: cannot listen on {address}: Address already in use; set another address\n"
+    assert said == f"betrace: cannot listen on {address}: Address already in use; set api.listen to another\n"
 
 
 def test_a_bad_rule_file_is_told_at_its_place(betrace: Betrace) -> None:

@@ -213,8 +213,16 @@ def test_dead_letters_are_listed_shown_and_those_that_came_back_are_told(betrace
     done = betrace.run("dead-letters", "replay", "--all", "--dry-run")
     assert "2 not sent: came back of an earlier replay (--again)" in done
     assert betrace.run("dead-letters", "list").count("after replay of") == 2
-    betrace.run("dead-letters", "replay", code=2)
-    betrace.run("dead-letters", "show", "0/99999", code=2)
+    assert "say which" in betrace.refused("dead-letters", "replay")
+    for command in ("show", "replay"):
+        said = betrace.refused("dead-letters", command, "0/99999")
+        assert said.startswith("betrace: there is no dead letter of ")
+        assert said.endswith("0/99999: `betrace dead-letters list` shows them all\n")
+    said = betrace.refused("dead-letters", "list", "--reason", "malfromed")
+    assert said.startswith("betrace: --reason malfromed: there are malformed, not_otlp, no_spans, ")
+    assert "nothing lies between" in betrace.refused("dead-letters", "replay", "--from", "1h", "--to", "2h")
+    said = betrace.set("KAFKA_GROUP", f"{group}-other").refused("dead-letters", "list")
+    assert f"the topic {group}-other.dead-letter does not exist: `betrace topics create` makes it" in said
 
 
 def test_one_larger_than_its_topic_is_refused_where_it_is_sent(

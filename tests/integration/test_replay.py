@@ -118,8 +118,13 @@ def test_a_replay_drops_own_spans_collapses_copies_and_tells_what_could_not_be_r
     assert record.startswith(f"{topic}/2/3: malformed: ")
     first = betrace.run("replay", "--offsets", f"{topic}/2:0-0", "--rules", str(RULES))
     assert "1 traces, 1 spans: 0 violations" in first
-    betrace.run("replay", code=2)
-    betrace.run("replay", "--offsets", f"{topic}/7:0-", code=2)
+    assert "say which range" in betrace.refused("replay")
+    assert f"{topic} has no partition 7" in betrace.refused("replay", "--offsets", f"{topic}/7:0-")
+    assert "it ends before it starts" in betrace.refused("replay", "--offsets", f"{topic}/2:3-1")
+    assert "nothing lies between" in betrace.refused("replay", "--from", "1h", "--to", "2h")
+    assert "the topic nowhere does not exist: look at kafka.input_topics" in betrace.refused(
+        "replay", "--offsets", "nowhere/0:0-"
+    )
 
 
 def test_a_range_of_time_holds_the_traces_that_began_in_it_and_all_of_their_spans(betrace: Betrace) -> None:

@@ -163,3 +163,15 @@ def test_while_kafka_is_away_a_worker_ends_in_time_and_at_a_second_signal_at_onc
             twice.send_signal(signal.SIGTERM)
             assert twice.wait(2) == 128 + signal.SIGTERM
             assert once.wait(IN_TIME) in (0, 1)
+
+
+def test_a_command_that_is_broken_off_is_told_from_one_that_found_violations(betrace: Betrace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as kafka:
+        address = f"127.0.0.1:{kafka.getsockname()[1]}"
+        with betrace.start("replay", "--from", "1h", KAFKA_BROKERS=address) as replay:
+            kafka.settimeout(30)
+            connection, _ = kafka.accept()
+            with connection:  # it asks, and is not answered
+                replay.send_signal(signal.SIGINT)
+                assert replay.wait(30) == 130
+    assert (betrace.folder / "replay-1.log").read_text().strip() == "betrace: interrupted"

@@ -1,7 +1,15 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 from streams.crash import POINTS, CrashPoints
+
+ARCHITECTURE = Path(__file__).parent.parent.parent / "docs" / "architecture.md"
+
+
+def test_it_is_written_down_of_each_point_why_nothing_is_lost_there() -> None:
+    assert re.findall(r"^\| `([a-z-]+)`: .+ \| .+ \|$", ARCHITECTURE.read_text(), re.MULTILINE) == list(POINTS)
 
 
 def test_an_armed_point_kills_the_process_at_its_nth_passing() -> None:
