@@ -9,7 +9,9 @@ ARCHITECTURE = Path(__file__).parent.parent.parent / "docs" / "architecture.md"
 
 
 def test_it_is_written_down_of_each_point_why_nothing_is_lost_there() -> None:
-    assert re.findall(r"^\| `([a-z-]+)`: .+ \| .+ \|$", ARCHITECTURE.read_text(), re.MULTILINE) == list(POINTS)
+    assert re.findall(r"^\| `([a-z-]+)`: .+ \| .+ \|$", ARCHITECTURE.read_text(), re.MULTILINE) == list(
+        POINTS
+    )
 
 
 def test_an_armed_point_kills_the_process_at_its_nth_passing() -> None:
