@@ -1,7 +1,11 @@
 """Blocks stay as long as a trace can need them, also when the clock leaps, as it does after an outage."""
 
+from collections import Counter
+
+import pytest
+
 from streams.partition import Partition
-from tests.streams.partitions import Table, apply, block, feed, opened, run, tick
+from tests.streams.partitions import WINDOWS, Table, apply, block, feed, opened, run, tick
 from tests.streams.spans import span
 
 ACCESS, AUDIT = span(1, 1, name="access"), span(1, 2, 1, name="audit")
@@ -59,3 +63,34 @@ def test_a_block_that_a_state_since_the_last_published_tick_needs_stays() -> Non
 def test_after_the_late_window_a_block_goes() -> None:
     partition = run(fed(block(0, ACCESS, time=1000), tick(20_000), tick(24_000), tick(24_500)))
     assert partition.kept.first_block() == 2**64
+
+
+@pytest.mark.parametrize("rate", [1, 4])
+def test_what_is_kept_is_bounded_by_retention_times_rate(rate: int) -> None:
+    """So many blocks a tick, of a trace each, for three times as long as judged traces are remembered."""
+    tick_time, remember = WINDOWS.tick, WINDOWS.remember
+    block_time = WINDOWS.max_wait + WINDOWS.late_window + WINDOWS.late_grace + 3 * tick_time
+    judged_time = remember + block_time + tick_time  # as long as a block of its time is there
+    most = {
+        b"B": rate * block_time / tick_time,
+        b"J": judged_time / tick_time,
+        b"I": rate * judged_time / tick_time,
+    }
+
+    async def work() -> list[Counter[bytes]]:
+        table, offset, kept = Table(), 0, []
+        partition = await opened(table, 0)
+        for number in range(round(3 * remember / tick_time)):
+            time = 1000 + round(1000 * number * tick_time)
+            traces = range(number * rate + 1, (number + 1) * rate + 1)
+            records = *(block(each, span(each, 1), time=time) for each in traces), tick(time)
+            await feed(partition, *records, first=offset)
+            offset += len(records)
+            kept.append(Counter(key[:1] for key in table.kept))
+        return kept
+
+    kept = run(work())
+    for kind, bound in most.items():
+        counts = [each[kind] for each in kept]
+        assert 0.5 * bound < max(counts) <= bound, kind
+        assert counts[-1] == counts[len(counts) // 2], kind
