@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from streams.crash import POINTS
-from tests.chaos.world import Slot, World
+from tests.chaos.world import Kind, Slot, World
 
 _SESSION = 10.0  # seconds, the time-out of a worker's session with the broker
 _REACHED = 25.0  # seconds within which a crash point is passed, or is not
@@ -72,15 +72,19 @@ def _killed_at(point: str) -> Fault:
 
 
 def _frozen_shortly(world: World, draw: random.Random) -> str:
-    return _frozen(world, draw, draw.uniform(0.5, 4))
+    return _frozen(world, draw, "worker", draw.uniform(0.5, 4))
 
 
 def _frozen_past_its_session(world: World, draw: random.Random) -> str:
-    return _frozen(world, draw, draw.uniform(_SESSION + 1, _SESSION + 5))
+    return _frozen(world, draw, "worker", draw.uniform(_SESSION + 1, _SESSION + 5))
 
 
-def _frozen(world: World, draw: random.Random, seconds: float) -> str:
-    with world.taken("worker", draw) as slot:
+def _api_frozen(world: World, draw: random.Random) -> str:
+    return _frozen(world, draw, "api", draw.uniform(0.5, _SESSION))
+
+
+def _frozen(world: World, draw: random.Random, kind: Kind, seconds: float) -> str:
+    with world.taken(kind, draw) as slot:
         if slot is None:
             return _NOTHING
         world.send(slot, signal.SIGSTOP)
@@ -89,23 +93,29 @@ def _frozen(world: World, draw: random.Random, seconds: float) -> str:
         return f"{slot.name} for {seconds:.1f} s"
 
 
-def _worker_added(world: World, draw: random.Random) -> str:
-    with world.taken("worker", draw, wanted=False) as slot:
-        if slot is None:
-            return _NOTHING
-        world.start_process(slot)
-        return slot.name
+def _added(kind: Kind) -> Fault:
+    def fault(world: World, draw: random.Random) -> str:
+        with world.taken(kind, draw, wanted=False) as slot:
+            if slot is None:
+                return _NOTHING
+            world.start_process(slot)
+            return slot.name
+
+    return fault
 
 
-def _worker_removed(world: World, draw: random.Random) -> str:
-    if len(world.of("worker")) < 2:
-        return _NOTHING
-    with world.taken("worker", draw) as slot:
-        if slot is None:
+def _removed(kind: Kind) -> Fault:
+    def fault(world: World, draw: random.Random) -> str:
+        if len(world.of(kind)) < 2:
             return _NOTHING
-        slot.wanted = False
-        world.terminate(slot)
-        return slot.name
+        with world.taken(kind, draw) as slot:
+            if slot is None:
+                return _NOTHING
+            slot.wanted = False
+            world.terminate(slot)
+            return slot.name
+
+    return fault
 
 
 def _api_killed(world: World, draw: random.Random) -> str:
@@ -187,10 +197,13 @@ FAULTS: dict[str, Fault] = {
     "worker stopped": _worker_stopped,
     "worker frozen shortly": _frozen_shortly,
     "worker frozen past its session": _frozen_past_its_session,
-    "worker added": _worker_added,
-    "worker removed": _worker_removed,
+    "worker added": _added("worker"),
+    "worker removed": _removed("worker"),
     "API killed": _api_killed,
     "API stopped": _api_stopped,
+    "API frozen": _api_frozen,
+    "API added": _added("api"),
+    "API removed": _removed("api"),
     "index deleted": _index_deleted,
     "broker restarted": _broker_restarted,
     "broker killed": _broker_killed,

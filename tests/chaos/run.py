@@ -20,7 +20,7 @@ from tests.chaos.rulebook import Rulebook
 from tests.chaos.sender import Sender
 from tests.chaos.storm import Storm
 from tests.chaos.traffic import phase
-from tests.chaos.world import World
+from tests.chaos.world import Kind, World
 
 _SHORTEST = 10.0  # seconds of a phase
 _SETTLED = 180.0  # seconds within which everything has to be judged when nothing disturbs it
@@ -95,8 +95,10 @@ class Run:
     def _barrier(self) -> None:
         """Everything runs and nothing is sent: all has to be judged, published, and as the oracle says."""
         begun = time.monotonic()
-        if not self.world.of("worker"):
-            self.world.start_process(self.world.of("worker", wanted=False)[0])
+        kinds: tuple[Kind, ...] = ("worker", "api")
+        for kind in kinds:
+            if not self.world.of(kind):
+                self.world.start_process(self.world.of(kind, wanted=False)[0])
         self._until("all spans are judged", self._settled, _SETTLED)
         ticks = self.observer.ticks()  # more come all the time, and are committed once a second
         self._until("what was judged is published", lambda: self.observer.published(ticks))
