@@ -25,6 +25,7 @@ log = logging.getLogger("betrace.index")
 _BATCH = 1000
 _TIMEOUT = 5.0
 _BEHIND = 10.0  # seconds after which it is said that the index is behind
+_STANDS = 20.0  # seconds without a record that is there after which another consumer goes on
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Reader:
     _thread: threading.Thread | None = None
     _heard: Heard = field(default_factory=Heard)
     _level: float = -math.inf  # when nothing was left to read
+    _moved: float = 0.0  # when something was read last, or nothing was left, or Kafka was away
 
     def start(self) -> None:
         """Begin to read."""
@@ -58,29 +60,30 @@ class Reader:
             self._thread.join(10)
 
     def _run(self) -> None:
-        consumer = Consumer(
-            client_settings(
-                self.kafka,
-                **{"group.id": f"{self.kafka.group}-index", "enable.auto.commit": False, "log_level": 0},
-                error_cb=self._heard,
-            )
-        )
-        try:
-            assigned = False
-            while not self._stopping.is_set():
-                try:
-                    assigned = assigned or self._assign(consumer)
-                    self._follow(consumer)
-                except KafkaException:
-                    if not assigned:
-                        consumer.poll(0)  # else nothing has it say what it met
-                    self.problem = why(self.kafka, self._heard).text
-                    self._stopping.wait(0.5)
-                except IndexFailed as problem:  # a full disk may have room again
-                    self.problem, assigned = str(problem), False
-                    self._stopping.wait(0.5)
-        finally:
-            consumer.close()
+        """Read, with another consumer when one stands still, as librdkafka's may after an outage."""
+        settings = {"group.id": f"{self.kafka.group}-index", "enable.auto.commit": False, "log_level": 0}
+        while not self._stopping.is_set():
+            consumer = Consumer(client_settings(self.kafka, **settings, error_cb=self._heard))
+            try:
+                self._read(consumer)
+            finally:
+                consumer.close()
+
+    def _read(self, consumer: Consumer) -> None:
+        """Until told to stop, or nothing comes of it."""
+        assigned, self._moved = False, time.monotonic()
+        while not self._stopping.is_set() and time.monotonic() - self._moved < _STANDS:
+            try:
+                assigned = assigned or self._assign(consumer)
+                self._follow(consumer)
+            except KafkaException:
+                if not assigned:
+                    consumer.poll(0)  # else nothing has it say what it met
+                self.problem, self._moved = why(self.kafka, self._heard).text, time.monotonic()
+                self._stopping.wait(0.5)
+            except IndexFailed as problem:  # a full disk may have room again
+                self.problem, assigned = str(problem), False
+                self._stopping.wait(0.5)
 
     def _assign(self, consumer: Consumer) -> bool:
         followed: list[TopicPartition] = []
@@ -107,6 +110,7 @@ class Reader:
             return
         messages = self._heard.records(consumer.consume(_BATCH, timeout=0.2))
         if messages:
+            self._moved = time.monotonic()
             violations = [message for message in messages if message.topic() == self.topics.violations]
             told = [message.value() for message in messages if message.topic() == self.topics.activity]
             put = map(_record, violations), _following(messages), rows_of(told), seen_of(told)
@@ -122,7 +126,7 @@ class Reader:
         self._heard.answered()
         now = time.monotonic()
         if not behind:
-            self._level, self.as_of = now, asked
+            self._level, self._moved, self.as_of = now, now, asked
             self._send_again()
         if not behind or now - self._level > _BEHIND:
             late = self._heard.unread or f"the index is {behind} records behind"

@@ -23,6 +23,7 @@ from streams.topics import Topics
 _OUTCOMES = 10_000  # of records read lately, for those who wait to read their own
 _POLL = 0.1  # seconds
 _LOST = 5.0  # seconds without an answer after which Kafka counts as away
+_STANDS = 3  # looks at which a record is there that does not come, after which another consumer goes on
 
 
 class NotWritten(Exception):
@@ -162,18 +163,21 @@ class RulesLog:
             "enable.partition.eof": False,
             "log_level": 0,
         }
-        consumer = Consumer(client_settings(self.kafka, error_cb=self._heard, **settings))
-        try:
-            self._follow(consumer)
-        finally:
-            consumer.close()
+        while not self._stopping.is_set():
+            consumer = Consumer(client_settings(self.kafka, error_cb=self._heard, **settings))
+            try:
+                self._follow(consumer)
+            finally:
+                consumer.close()
 
     def _follow(self, consumer: Consumer) -> None:
-        partition = TopicPartition(Topics(self.kafka.group).rules, 0, OFFSET_BEGINNING)
+        """Until told to stop, or the consumer stands still: librdkafka's may, after an outage of a broker."""
+        partition = TopicPartition(Topics(self.kafka.group).rules, 0, self.offset or OFFSET_BEGINNING)
         end: int | None = None
         consumer.assign([partition])
         asked = time.monotonic()
-        while not self._stopping.is_set():
+        stood, place = 0, -1  # looks at which more was there than at this offset
+        while not self._stopping.is_set() and stood < _STANDS:
             changed = self._read(consumer)
             if changed:
                 self._compiled = self._compile()
@@ -181,6 +185,8 @@ class RulesLog:
                 asked = time.monotonic()
                 found = self._end(consumer, partition)
                 end = found if end is None else end
+                stood = stood + 1 if place == self.offset < (found or 0) else 0
+                place = self.offset
             if end is not None and self.offset >= end and not self.ready:
                 self._compiled = self._compiled._replace(offset=self.offset)
                 self._ready.set()

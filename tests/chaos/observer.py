@@ -18,6 +18,8 @@ from tests.chaos.plan import GROUP, INPUT
 
 TOPICS = Topics(GROUP)
 
+_STANDS = 20.0  # seconds without a record after which another consumer goes on: ticks come all the time
+
 
 class JudgedAt(NamedTuple):
     """One judgement of a trace: where it stands, the clock (ms) and the reason, and when it was seen (s)."""
@@ -62,6 +64,7 @@ class Observer:
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         self._keys: dict[tuple[bytes, int], list[bytes]] = {}
         self._fences: defaultdict[int, Fence] = defaultdict(Fence)
+        self._read: dict[tuple[str, int], TopicPartition] = {}  # what is read next
 
     def start(self) -> None:
         """Begin to read."""
@@ -144,21 +147,32 @@ class Observer:
         )
 
     def _run(self) -> None:
-        consumer = self._consumer("chaos-observer")
-        try:
-            consumer.assign(list(_places(consumer)))
-            while not self._stopping.is_set():
-                messages = consumer.consume(500, timeout=0.2)
-                with self._lock:
-                    for message in messages:
-                        if not message.error():
-                            self._take(message)
-        finally:
-            consumer.close()
+        """Read, with another consumer when one stands still, as librdkafka's may after an outage."""
+        while not self._stopping.is_set():
+            consumer = self._consumer("chaos-observer")
+            try:
+                self._follow(consumer)
+            except KafkaException:
+                continue  # the broker is away
+            finally:
+                consumer.close()
+
+    def _follow(self, consumer: Consumer) -> None:
+        consumer.assign([self._read.get((p.topic, p.partition), p) for p in _places(consumer)])
+        moved = time.monotonic()
+        while not self._stopping.is_set() and time.monotonic() < moved + _STANDS:
+            messages = consumer.consume(500, timeout=0.2)
+            with self._lock:
+                for message in messages:
+                    if message.error() is None:
+                        moved = time.monotonic()
+                        self._take(message)
 
     def _take(self, message: Message) -> None:
-        topic, key, value = message.topic(), message.key(), message.value()
+        topic, key, value = str(message.topic()), message.key(), message.value()
         assert isinstance(key, bytes)
+        place = topic, message.partition() or 0
+        self._read[place] = TopicPartition(*place, (message.offset() or 0) + 1)
         if topic == TOPICS.changelog:
             partition = message.partition() or 0
             if self._fences[partition].passes(epoch_of(headers_of(message).items())):

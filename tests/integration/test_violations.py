@@ -14,10 +14,14 @@ import pytest
 from confluent_kafka import Producer
 
 from app import clock
+from app.index import Index
+from app.reader import Reader
+from streams.config import Kafka as KafkaConfig
 from streams.topics import Topics
 from tests.app.violations import violation
 from tests.integration.processes import Api, Betrace, get, until
 from tests.kafka import Kafka, create_topic
+from tests.streams.consumers import Consumers
 
 QUESTIONS = (
     "violations?limit=1000&status=any&mode=any",
@@ -145,3 +149,20 @@ def test_what_is_past_its_retention_or_too_much_goes(betrace: Betrace) -> None:
     with betrace.api() as api:
         until("the old and the many are gone", lambda: True if len(api.all_violations()) == 40 else None)
         assert {v["id"] for v in api.all_violations()} == {v["id"] for v in made[:40]}
+
+
+def test_a_consumer_that_stands_still_is_replaced(
+    betrace: Betrace, kafka: Kafka, group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumers = Consumers(monkeypatch, "app.reader")
+    monkeypatch.setattr("app.reader._STANDS", 2.0)
+    index = Index(tmp_path / "other.sqlite")
+    reader = Reader(index, KafkaConfig((kafka.address,), group=group), Topics(group))
+    reader.start()
+    until("all is read", lambda: reader.problem is None or None)
+    consumers.stand_still()
+    made = violation(1, detectedAt=at(1))
+    publish(betrace, [(made["id"], made)])
+    until("another reads on", lambda: index.find(made["id"]))
+    reader.stop()
+    assert len(consumers.made) == 2

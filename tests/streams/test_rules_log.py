@@ -2,6 +2,7 @@ import json
 import threading
 from typing import Any
 
+import pytest
 from confluent_kafka import Producer
 
 from dsl.files import load
@@ -10,6 +11,7 @@ from streams.embedded import EmbeddedBroker
 from streams.fold import Fold
 from streams.rules_log import RulesLog
 from streams.topics import Topics
+from tests.streams.consumers import Consumers
 
 
 def proposal(rule_id: str, base: int, condition: str | None = "a", **more: Any) -> bytes:
@@ -91,3 +93,25 @@ def test_the_log_is_read_to_its_end_then_followed_and_files_win() -> None:
     log.stop()
     assert [rule.condition for rule in log.in_force().rules.rules] == ["file", "b"]
     assert log.in_force().offset == 3
+
+
+def test_a_consumer_that_stands_still_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumers = Consumers(monkeypatch, "streams.rules_log")
+    monkeypatch.setattr("streams.rules_log._LOST", 0.5)
+    broker = EmbeddedBroker()
+    kafka = Kafka(brokers=tuple(broker.address.split(",")), embedded=True)
+    topic = Topics(kafka.group).rules
+    broker.touch(topic)
+    changed = threading.Semaphore(0)
+    log = RulesLog(kafka, [], 1_000_000, changed.release)
+    log.start()
+    assert log.wait(30)
+    assert changed.acquire(timeout=30)
+    consumers.stand_still()
+    producer = Producer({"bootstrap.servers": broker.address})
+    producer.produce(topic, proposal("x", 0), partition=0)
+    producer.flush()
+    assert changed.acquire(timeout=30)
+    log.stop()
+    assert [rule.id for rule in log.rules()] == ["x"]
+    assert len(consumers.made) == 2
