@@ -22,7 +22,7 @@ QUERY_GO = TOP / "grafana" / "datasource" / "pkg" / "models" / "query.go"
 SETTINGS_TS = TOP / "grafana" / "app" / "src" / "settings.ts"
 # of Grafana's own, and of Prometheus itself
 OF_ALL_QUERIES = {"refId", "datasource", "intervalMs", "maxDataPoints"}
-OF_PROMETHEUS = {"le", "instance", "job"}
+OF_PROMETHEUS = {"le", "instance", "job", "namespace"}
 FIELDS = {"queryType", "severities", "rules", "services", "labels", "groupBy", "limit"}
 VARIABLES = {"$__rate_interval": "5m", "$__range": "1h", "$rule": ".*", "$framework": ".*"}
 
