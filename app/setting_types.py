@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -57,4 +57,3 @@ Bytes = Annotated[
 ]
 Address = Annotated[str, BeforeValidator(_address), _text(r"^.+:\d{1,5}$", "127.0.0.1:12011")]
 Url = Annotated[str, BeforeValidator(_url), _text(r"^https?://[^/?#\s@]+(/[^?#\s]*)?$", "http://tempo:4317")]
-Port = Annotated[int, Field(ge=1)]

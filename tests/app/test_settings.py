@@ -7,7 +7,8 @@ from jsonschema import validate
 
 from app.errors import UserError
 from app.setting_schema import settings_schema
-from app.settings import load, sources, table
+from app.setting_table import sources, table
+from app.settings import load
 from streams.config import Endpoint
 from tests.certificates import authority
 
