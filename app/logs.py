@@ -59,9 +59,10 @@ def log_to_stderr(level: str, redaction: Redaction, form: Literal["text", "json"
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingJson(redaction) if form == "json" else Redacting(redaction))
     wanted = logging.getLevelName(level.upper())
-    logging.basicConfig(level=logging.WARNING if wanted == logging.INFO else wanted, handlers=[handler])
+    of_libraries = logging.WARNING if wanted == logging.INFO else wanted
+    logging.basicConfig(level=of_libraries, handlers=[handler])
     logging.getLogger(OWN).setLevel(wanted)
-    logging.getLogger(TALKATIVE).setLevel(max(logging.INFO, wanted))
+    logging.getLogger(TALKATIVE).setLevel(max(logging.INFO, of_libraries))
 
     def ended(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
         print(redaction.text("".join(traceback.format_exception(kind, problem, trace))), file=sys.stderr)

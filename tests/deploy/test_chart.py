@@ -214,12 +214,6 @@ def test_two_releases_share_no_name() -> None:
     assert [each["kafka"]["group"] for each in settings] == ["acme-betrace", "globex-betrace"]
 
 
-def test_the_version_is_the_programs() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    project = (TOP / "pyproject.toml").read_text()
-    assert f'version = "{chart["appVersion"]}"' in project
-
-
 def test_the_aliases_of_older_values_do_what_they_say() -> None:
     stack = manifests(next(file for file in EXAMPLES if file.stem == "grafana-stack"))
     settings = yaml.safe_load(one(stack, "ConfigMap", "betrace")["data"]["betrace.yaml"])

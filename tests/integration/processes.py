@@ -104,17 +104,23 @@ class Betrace:
         self.started = 0
 
     @classmethod
-    def on(cls, kafka: Kafka, group: str, folder: Path, partitions: int = 1) -> "Betrace":
-        """Set for a group of its own, with all topics; the input topic has so many partitions."""
-        create_topic(kafka.address, f"{group}.input", partitions)
-        settings = {
+    def of(cls, kafka: Kafka, group: str, folder: Path, partitions: int = 1, **settings: str) -> "Betrace":
+        """Set for a group of its own; of its topics the input is there, with so many partitions."""
+        own = {
             "KAFKA_BROKERS": kafka.address,
             "KAFKA_GROUP": group,
             "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
             "KAFKA_PARTITIONS": "2",
             "KAFKA_REPLICATION_FACTOR": "1",
-        }
-        betrace = cls(settings, folder)
+        } | settings
+        for topic in own["KAFKA_INPUT_TOPICS"].split(","):
+            create_topic(kafka.address, topic.partition(":")[0], partitions)
+        return cls(own, folder)
+
+    @classmethod
+    def on(cls, kafka: Kafka, group: str, folder: Path, partitions: int = 1, **settings: str) -> "Betrace":
+        """The same, with all topics."""
+        betrace = cls.of(kafka, group, folder, partitions, **settings)
         betrace.run("topics", "create")
         return betrace
 

@@ -50,8 +50,8 @@ def expressions() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shown(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str] | None]:
-    """Every metric that a worker and an API show after a violation, with labels; None without a sample."""
+def texts(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The metrics of a worker and of an API after a violation."""
     folder = tmp_path_factory.mktemp("dashboards")
     betrace = Betrace.on(kafka, "test-dashboards", folder)
     (folder / "rule.yaml").write_text(RULE)
@@ -62,7 +62,12 @@ def shown(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
         until("the worker is ready", worker.ready)
         betrace.run("produce", str(folder / "traces.json"))
         api.violations(1)
-        texts = [worker.metrics(), api.metrics()]
+        return worker.metrics(), api.metrics()
+
+
+@pytest.fixture(scope="module")
+def shown(texts: tuple[str, str]) -> dict[str, set[str] | None]:
+    """Every metric that the two show, with labels; None without a sample."""
     found: dict[str, set[str] | None] = {}
     for family in (each for text in texts for each in text_string_to_metric_families(text)):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
@@ -94,6 +99,13 @@ def test_every_label_that_is_asked_for_is_one_of_its_metric(shown: dict[str, set
             if None not in metrics:
                 assert {name.strip() for name in names.split(",")} <= known, each
     assert looked_at > 5
+
+
+def test_what_is_missed_when_no_worker_runs_is_of_workers_alone(texts: tuple[str, str]) -> None:
+    (missed,) = [name for each in expressions() for name in re.findall(r"absent\((\w+)\)", each)]
+    worker, api = (re.search(rf"^{missed}[{{ ]", text, re.MULTILINE) for text in texts)
+    assert worker
+    assert not api
 
 
 @pytest.mark.timeout(900)

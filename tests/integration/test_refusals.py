@@ -14,16 +14,14 @@ from tests.kafka import Kafka, create_topic
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group, and one folder for all of its workers."""
-    create_topic(kafka.address, f"{group}.input", 2)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input",
-        "KAFKA_PARTITIONS": "2",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "WORKER_DATA_DIR": str(tmp_path / "data"),
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        partitions=2,
+        KAFKA_INPUT_TOPICS=f"{group}.input",
+        WORKER_DATA_DIR=str(tmp_path / "data"),
+    )
 
 
 def used(betrace: Betrace) -> None:
