@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -168,6 +169,29 @@ class Betrace:
             )
             assert done.stdout == said, (command, done.stdout, done.stderr)
         return [command for command, _ in steps]
+
+    @contextlib.contextmanager
+    def shell(self, script: str) -> Iterator[None]:
+        """A shell with lines of a page, in `session_folder`; all that it started ends with the block."""
+        path = f"{Path(_BETRACE).parent}:{os.environ['PATH']}"
+        log = self.folder / "shell.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["bash", "-ec", f"{script}\nwait"],
+                cwd=self.session_folder,
+                env=self._environment() | {"PATH": path},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            yield
+        except BaseException:
+            print(f"--- {log.name}\n{log.read_text()[-4000:]}")
+            raise
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
 
     def refused(self, *arguments: str) -> str:
         """What a command says that cannot start, in one go and without a traceback."""
