@@ -42,6 +42,11 @@ def test_missing_topics_are_told_all_at_once(betrace: Betrace, group: str) -> No
     assert "the input topic nowhere does not exist" in said
 
 
+def test_more_replicas_than_brokers_are_told_with_the_setting(betrace: Betrace) -> None:
+    said = betrace.set("KAFKA_REPLICATION_FACTOR", "3").refused("topics", "create")
+    assert said.rstrip().endswith("; set kafka.replication_factor to what your brokers are enough for")
+
+
 def test_another_number_of_partitions_is_told_of_all_topics_in_one(betrace: Betrace) -> None:
     betrace.run("topics", "create")
     betrace.set("KAFKA_PARTITIONS", "3")
