@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, WithJsonSchema
 
@@ -36,10 +37,19 @@ def _address(value: Any) -> Any:
     return str(value)
 
 
-def _url(value: Any) -> Any:
-    if value is not None and re.fullmatch(r"https?://[^/?#\s@]+(/[^?#\s]*)?", str(value)) is None:
+def url(value: Any) -> Any:
+    """The URL of an endpoint, or None; ValueError says what one looks like."""
+    if value is not None and not _is_url(str(value)):
         raise ValueError("a URL is http(s)://host:port, without a user, such as http://tempo:4317")
     return value
+
+
+def _is_url(text: str) -> bool:
+    try:
+        port = urlsplit(text).port
+    except ValueError:
+        return False
+    return port != 0 and re.fullmatch(r"https?://[^/?#\s@]+(/[^?#\s]*)?", text) is not None
 
 
 def _text(pattern: str, example: str) -> WithJsonSchema:
@@ -56,4 +66,4 @@ Bytes = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\s*\d+(\.\d+)?\s*([kMG]i?B|KiB|B)?\s*$"}),
 ]
 Address = Annotated[str, BeforeValidator(_address), _text(r"^.+:\d{1,5}$", "127.0.0.1:12011")]
-Url = Annotated[str, BeforeValidator(_url), _text(r"^https?://[^/?#\s@]+(/[^?#\s]*)?$", "http://tempo:4317")]
+Url = Annotated[str, BeforeValidator(url), _text(r"^https?://[^/?#\s@]+(/[^?#\s]*)?$", "http://tempo:4317")]
