@@ -144,6 +144,19 @@ def test_the_job_may_reach_the_brokers_of_the_release_that_is_to_come() -> None:
     assert {"port": 9093} in [port for rule in policy["spec"]["egress"] for port in rule["ports"]]
 
 
+def test_nobody_is_let_in_but_who_is_named() -> None:
+    def ingress(*options: str) -> list[Manifest]:
+        policy = one(manifests(DEFAULT, release="123", options=options), "NetworkPolicy", "123-betrace")
+        rules: list[Manifest] = policy["spec"]["ingress"]
+        return rules
+
+    everybody, test = ingress()
+    assert everybody["from"] == [{"namespaceSelector": {}}]
+    labels = {"app.kubernetes.io/instance": "123", "app.kubernetes.io/component": "test"}
+    assert test["from"] == [{"podSelector": {"matchLabels": labels}}]
+    assert ingress("--set-json", "networkPolicy.allowFrom=[]") == [test]
+
+
 @pytest.mark.parametrize("values", ALL, ids=NAMES)
 def test_hooks_leave_nothing_behind(values: Path) -> None:
     for each in manifests(values):

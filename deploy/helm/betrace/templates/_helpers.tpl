@@ -8,7 +8,7 @@
 {{/* What a selector may hold: it can never change. Called with (dict "root" $ "component" "worker"). */}}
 {{- define "betrace.selector" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
