@@ -24,7 +24,13 @@ SETTINGS_TS = TOP / "grafana" / "app" / "src" / "settings.ts"
 OF_ALL_QUERIES = {"refId", "datasource", "intervalMs", "maxDataPoints"}
 OF_PROMETHEUS = {"le", "instance", "job", "namespace"}
 FIELDS = {"queryType", "severities", "rules", "services", "labels", "groupBy", "limit"}
-VARIABLES = {"$__rate_interval": "5m", "$__range": "1h", "$rule": ".*", "$framework": ".*"}
+VARIABLES = {
+    "$namespace": ".*",
+    "$__rate_interval": "5m",
+    "$__range": "1h",
+    "$rule": ".*",
+    "$framework": ".*",
+}
 
 
 def targets(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -145,12 +151,21 @@ def test_a_dashboard_is_whole(file: Path) -> None:
     assert dashboard["uid"] == f"betrace-{file.stem}"
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
     variables = {variable["name"] for variable in dashboard["templating"]["list"]}
-    used = set(re.findall(r"\$\{?(prometheus|betrace|rule|framework)\b", json.dumps(dashboard["panels"])))
+    used = set(
+        re.findall(r"\$\{?(prometheus|betrace|namespace|rule|framework)\b", json.dumps(dashboard["panels"]))
+    )
     assert used <= variables
     taken = [(p["gridPos"]["x"] + x, p["gridPos"]["y"] + y) for p in dashboard["panels"]
              for x in range(p["gridPos"]["w"]) for y in range(p["gridPos"]["h"])]  # fmt: skip
     assert len(taken) == len(set(taken)), "panels overlap"
     assert max(x for x, _ in taken) < 24
+
+
+def test_every_metric_of_a_dashboard_is_of_the_namespace_that_is_chosen() -> None:
+    for file in DASHBOARDS:
+        for target in targets(json.loads(file.read_text())):
+            metrics = re.findall(r"\b(?:betrace|process)_\w+", target.get("expr", ""))
+            assert target.get("expr", "").count('{namespace=~"$namespace"') == len(metrics), target
 
 
 def test_the_provisioning_names_what_is_there() -> None:
