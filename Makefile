@@ -44,13 +44,13 @@ go-test: ## the Collector's processors that sign and verify spans
 	@$(MAKE) --no-print-directory -C collector test
 
 deploy-tools:
+	@scripts/tools
 	@for tool in helm kubeconform kube-score promtool; do scripts/deploy-tool $$tool >/dev/null || exit 1; done
 
 deploy-test: $(DEV) deploy-tools ## the chart, the compose file, alert rules, by Helm's, Kubernetes' and Prometheus' own tools
 	$(BIN)/pytest tests/deploy
 
 integration: $(DEV) deploy-tools ## tests on a real Apache Kafka, with a real Collector
-	@scripts/tools
 	@scripts/kafka-jars >/dev/null
 	@scripts/collector >/dev/null
 	@collector/scripts/otelcol >/dev/null

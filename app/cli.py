@@ -173,7 +173,8 @@ def wipe(config_file: Path | None, yes: bool) -> None:
 def config(config_file: Path | None, docs: bool, schema: bool) -> None:
     """Show every setting, and where its value came from. Secrets are files: only their paths show."""
     from app.setting_schema import settings_schema
-    from app.settings import load, sources, table
+    from app.setting_table import sources, table
+    from app.settings import load
 
     if docs or schema:
         click.echo(table() if docs else json.dumps(settings_schema(), indent=2) + "\n", nl=False)

@@ -21,6 +21,7 @@ from app.index import Index
 from app.rule_files import read_rules
 from app.run import beside, following, indexing, until_told
 from app.serve import bind, serve
+from app.setting_groups import LogSettings
 from app.settings import Settings
 from app.shop import requests
 from dsl.rule import Rule
@@ -66,8 +67,13 @@ def run_dev(settings: Settings, traces: Sequence[str], rule_files: Sequence[Path
     with tempfile.TemporaryDirectory(prefix="betrace-dev-", ignore_cleanup_errors=True) as folder:
         config = _embedded(settings, broker, Path(folder))
         dev = Dev(config, rules, own, settings.api.listen)
-        until_told(lambda stop: _work(dev, listener, stop), settings.log, Redaction(config.redaction))
+        until_told(lambda stop: _work(dev, listener, stop), _quiet(settings.log), Redaction(config.redaction))
     click.echo("stopped; nothing was kept")
+
+
+def _quiet(log: LogSettings) -> LogSettings:
+    """Without what is said at info: what happens is printed here in other words."""
+    return log.model_copy(update={"level": "warning"}) if log.level == "info" else log
 
 
 def _embedded(settings: Settings, broker: EmbeddedBroker, folder: Path) -> Config:

@@ -64,9 +64,9 @@ def today(older: Mapping[str, Any], redaction: Redaction) -> list[dict[str, Any]
         raise NoViolation("it names no rule: ruleId")
     at = timestamp(_nanoseconds(older))
     spans = list(_spans(older))
-    named = (
-        older.get("traceIds") or [older["traceId"]] if older.get("traceIds") or older.get("traceId") else []
-    )
+    named = older.get("traceIds") or ([older["traceId"]] if older.get("traceId") else [])
+    if not isinstance(named, list):
+        raise NoViolation("traceIds is no list")
     traces = list(
         dict.fromkeys([*(_id(trace, 16, "trace id") for trace in named), *(s.trace for s in spans)])
     )

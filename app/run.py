@@ -18,7 +18,7 @@ from app.api import Parts, application, worker_application
 from app.errors import UserError
 from app.index import Index, IndexFailed
 from app.index_health import IndexHealth
-from app.logs import log_to_stderr
+from app.logs import OWN, log_to_stderr, say_whether_ready
 from app.reader import Reader
 from app.rule_files import read_rules
 from app.security import Access, read_tokens
@@ -46,7 +46,7 @@ from streams.violation import timestamp
 from streams.watchdog import Watch, Watchdog, end_process
 from streams.worker import Worker
 
-_LOG = logging.getLogger("betrace")
+_LOG = logging.getLogger(OWN)
 _FORGET_EVERY = 10.0  # seconds between two looks for violations past their retention
 _LEAVE = 9.0  # seconds in which a process that is told to stop does so in order
 _GARBAGE = 50_000  # objects between two looks for cycles; spans on their way are many, and make none
@@ -60,8 +60,10 @@ def run_worker(settings: Settings) -> None:
     listener = bind(settings.metrics.listen, "metrics.listen")
 
     async def work(stop: asyncio.Event) -> None:
+        _LOG.info("worker of %s: metrics at %s", config.kafka.group, settings.metrics.listen)
         waiting: list[Callable[[], str | None]] = [lambda: "Kafka has not answered yet"]
-        async with beside(serve(worker_application(lambda: waiting[-1](), redaction), listener, stop)):
+        served = serve(worker_application(lambda: waiting[-1](), redaction), listener, stop)
+        async with beside(served), beside(say_whether_ready(lambda: waiting[-1]())):
             with told(), held(config.data_dir):
                 if not await unless(stop, asyncio.ensure_future(in_thread(lambda: prepare(config)))):
                     return
@@ -99,12 +101,16 @@ def run_api(settings: Settings) -> None:
     index = Index(settings.api.index or config.data_dir / "violations.sqlite")
 
     async def work(stop: asyncio.Event) -> None:
+        _LOG.info("API of %s: at %s", config.kafka.group, settings.api.listen)
         telling_acts = telling(config, clock.now)
         with following(config, rules) as log, indexing(index, config) as reader, telling_acts:
             REGISTRY.register(IndexHealth(reader))
             kept = settings.violations
-            async with beside(forgetting(index, kept.retention, kept.max_rows)):
-                waiting = lambda: reader.problem or log.problem  # noqa: E731
+            waiting = lambda: reader.problem or log.problem  # noqa: E731
+            async with (
+                beside(forgetting(index, kept.retention, kept.max_rows)),
+                beside(say_whether_ready(waiting)),
+            ):
                 group, as_of = config.kafka.group, lambda: reader.as_of
                 parts = Parts(index, log, waiting, clock.now, access, group, as_of, redaction)
                 await serve(application(parts), listener, stop, tls)
@@ -163,6 +169,7 @@ def until_told(
 def _stop(stop: asyncio.Event, signal_number: int) -> None:
     if stop.is_set():
         os._exit(128 + signal_number)
+    _LOG.info("told to stop by %s", signal.Signals(signal_number).name)
     stop.set()
     _end_in_time()
 

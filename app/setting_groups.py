@@ -60,7 +60,7 @@ class KafkaTls(Group):
 
 
 class KafkaSettings(Group):
-    brokers: Annotated[list[str], BeforeValidator(listed), Field(min_length=1)] = Field(
+    brokers: Annotated[list[Address], BeforeValidator(listed), Field(min_length=1)] = Field(
         ["localhost:9092"], description="brokers, host:port"
     )
     security: KafkaSecurity = KafkaSecurity()
@@ -251,7 +251,7 @@ class RedactionSettings(Group):
 
 class LogSettings(Group):
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="debug, info, warning or error"
+        "info", description="info, warning, error, or debug, which has the libraries' lines too"
     )
     format: Literal["text", "json"] = Field("text", description="text, or json: an object a line")
 

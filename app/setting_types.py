@@ -2,8 +2,9 @@
 
 import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -36,10 +37,19 @@ def _address(value: Any) -> Any:
     return str(value)
 
 
-def _url(value: Any) -> Any:
-    if value is not None and re.fullmatch(r"https?://[^/?#\s@]+(/[^?#\s]*)?", str(value)) is None:
+def url(value: Any) -> Any:
+    """The URL of an endpoint, or None; ValueError says what one looks like."""
+    if value is not None and not _is_url(str(value)):
         raise ValueError("a URL is http(s)://host:port, without a user, such as http://tempo:4317")
     return value
+
+
+def _is_url(text: str) -> bool:
+    try:
+        port = urlsplit(text).port
+    except ValueError:
+        return False
+    return port != 0 and re.fullmatch(r"https?://[^/?#\s@]+(/[^?#\s]*)?", text) is not None
 
 
 def _text(pattern: str, example: str) -> WithJsonSchema:
@@ -56,5 +66,4 @@ Bytes = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\s*\d+(\.\d+)?\s*([kMG]i?B|KiB|B)?\s*$"}),
 ]
 Address = Annotated[str, BeforeValidator(_address), _text(r"^.+:\d{1,5}$", "127.0.0.1:12011")]
-Url = Annotated[str, BeforeValidator(_url), _text(r"^https?://[^/?#\s@]+(/[^?#\s]*)?$", "http://tempo:4317")]
-Port = Annotated[int, Field(ge=1)]
+Url = Annotated[str, BeforeValidator(url), _text(r"^https?://[^/?#\s@]+(/[^?#\s]*)?$", "http://tempo:4317")]

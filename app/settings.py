@@ -6,23 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ValidationError, model_validator
 
 from app.errors import UserError
+from app.setting_checks import of_api, of_evidence, of_kafka, of_redaction, of_traces
 from app.setting_groups import (
     ApiSettings,
     ComplianceSettings,
     DeadLetterSettings,
     EvidenceSettings,
     Group,
-    InputTopicSettings,
     KafkaSettings,
     LogSettings,
     MetricsSettings,
-    RedactionKey,
     RedactionSettings,
     RulesSettings,
     SignatureSettings,
@@ -30,7 +28,6 @@ from app.setting_groups import (
     ViolationsSettings,
     WorkerSettings,
 )
-from app.setting_types import UNITS
 from app.signing_keys import AwsLogin
 from streams.config import (
     Config,
@@ -40,13 +37,10 @@ from streams.config import (
     Limits,
     Windows,
 )
-from streams.disguise import KEYED
 from streams.kafka import ssl_context
 from streams.tls import BadFile
-from streams.topics import Topics
 
 PREFIX = "BETRACE_"
-_LOOPBACK = ("127.", "localhost:", "[::1]:")
 
 
 class Settings(Group):
@@ -68,96 +62,17 @@ class Settings(Group):
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
-        sasl = self.kafka.security.protocol.startswith("SASL")
-        tls = self.kafka.tls
-        inputs = [topic.name for topic in self.kafka.input_topics]
-        own = Topics(self.kafka.group).all
-        secured = self.kafka.security.protocol.endswith("SSL")
-        keyed = sorted(KEYED & self.redaction.uses())
         checks = (
-            (self.trace.root_grace <= self.trace.max_wait, "trace.root_grace is longer than trace.max_wait"),
-            (self.trace.tick <= self.trace.root_grace, "trace.tick is longer than trace.root_grace"),
-            (
-                self.trace.remember >= self.trace.max_wait + self.trace.late_window + self.trace.late_grace,
-                "trace.remember is shorter than trace.max_wait, late_window and late_grace together: "
-                "a late span would begin a second trace",
-            ),
-            (
-                self.trace.max_bytes <= self.worker.max_retained_bytes,
-                "trace.max_bytes is larger than worker.max_retained_bytes: one trace would not fit",
-            ),
-            (
-                len(inputs) == len(set(inputs)),
-                "kafka.input_topics names a topic twice",
-            ),
-            (
-                not own & set(inputs),
-                f"kafka.input_topics names what BeTrace writes itself: {', '.join(own & set(inputs))}",
-            ),
-            (
-                not 0 < self.worker.watchdog < 5 * self.trace.tick,
-                "worker.watchdog is shorter than five trace.tick",
-            ),
-            (
-                sasl == (self.kafka.sasl.mechanism is not None),
-                "kafka.sasl.mechanism goes with a SASL protocol",
-            ),
-            (not sasl or self.kafka.sasl.username, "a SASL protocol needs kafka.sasl.username"),
-            (not sasl or self.kafka.sasl.password_file, "a SASL protocol needs kafka.sasl.password_file"),
-            (
-                (tls.cert_file is None) == (tls.key_file is None),
-                "kafka.tls.cert_file and kafka.tls.key_file go together",
-            ),
-            (
-                secured or not (tls.ca_file or tls.cert_file),
-                "kafka.tls.* goes with kafka.security.protocol SSL or SASL_SSL",
-            ),
-            (
-                self.api.listen.startswith(_LOOPBACK) or self.api.tokens_file,
-                "api.listen is not on loopback: that needs api.tokens_file",
-            ),
-            (
-                (self.api.tls.cert_file is None) == (self.api.tls.key_file is None),
-                "api.tls.cert_file and api.tls.key_file go together",
-            ),
-            (
-                not self.api.trust_user_header or self.api.tokens_file,
-                "api.trust_user_header names a token of api.tokens_file",
-            ),
-            *self._of_evidence(),
-            (
-                self.redaction.key_file or not keyed,
-                f"redaction.key_file is needed by {', '.join(keyed)}: openssl rand -out redaction.key 32",
-            ),
+            *of_kafka(self.kafka),
+            *of_traces(self.trace, self.worker),
+            *of_api(self.api),
+            *of_evidence(self.evidence),
+            *of_redaction(self.redaction),
         )
         wrong = [text for right, text in checks if not right]
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
-
-    def _of_evidence(self) -> tuple[tuple[object, str], ...]:
-        evidence = self.evidence
-        url, tls = evidence.otlp_endpoint or "", evidence.tls
-        beside = [tls.ca_file, tls.cert_file, tls.key_file, evidence.otlp_headers_file]
-        return (
-            (url or not any(beside), "evidence.tls.* and .otlp_headers_file go with evidence.otlp_endpoint"),
-            (
-                url.startswith("https:") or not url or not any(beside[:3]),
-                "evidence.tls.* goes with an evidence.otlp_endpoint that begins with https:",
-            ),
-            (
-                (tls.cert_file is None) == (tls.key_file is None),
-                "evidence.tls.cert_file and evidence.tls.key_file go together",
-            ),
-            (
-                evidence.otlp_protocol == "http" or not urlsplit(url).path.strip("/"),
-                "evidence.otlp_endpoint has a path, which goes with evidence.otlp_protocol http",
-            ),
-            (
-                evidence.enabled or not url,
-                "evidence.otlp_endpoint is set, and evidence.enabled is not: there is nothing to export",
-            ),
-        )
 
     def config(self) -> Config:
         """What the stages are told."""
@@ -213,17 +128,6 @@ class Settings(Group):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A setting's value, and where it came from."""
-
-    key: str
-    value: Any
-    origin: str
-    default: Any
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
 class Loaded:
     """The settings, and the origin of each."""
 
@@ -241,7 +145,7 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
     if file is not None:
         for key, value in _flat(_read(file)).items():
             _put(key, value, f"file {file}", values, origins, problems)
-    names = {_variable(key): key for key in fields()}
+    names = {variable(key): key for key in fields()}
     for name in sorted(n for n in environment if n.startswith(PREFIX) and n != f"{PREFIX}CONFIG"):
         _put(names.get(name, name), environment[name], f"environment {name}", values, origins, problems)
     try:
@@ -268,49 +172,8 @@ def fields() -> dict[str, Any]:
     return found
 
 
-def sources(loaded: Loaded) -> list[Source]:
-    """Every setting, for `betrace config`. Secrets are files, so only their paths show."""
-    shown = []
-    for key, info in fields().items():
-        if (info.json_schema_extra or {}).get("hidden"):
-            continue
-        value: Any = loaded.settings
-        for part in key.split("."):
-            value = getattr(value, part)
-        origin = loaded.origins.get(key, "default")
-        shown.append(
-            Source(key, readable(key, value), origin, readable(key, info.default), info.description or "")
-        )
-    return shown
-
-
-def readable(key: str, value: Any) -> str:
-    """A value as a person would set it."""
-    if value is None:
-        return "redaction.default" if key.startswith("redaction.detectors.") else "none"
-    if isinstance(value, list):
-        return ", ".join(readable(key, item) for item in value) or "none"
-    if isinstance(value, RedactionKey):
-        return f"{value.match}:{value.strategy}"
-    if isinstance(value, InputTopicSettings):
-        return f"{value.name}:{value.encoding}"
-    if key.endswith("_share"):
-        return f"{value:g}"
-    if isinstance(value, float):
-        return _readable_seconds(value)
-    if key.endswith(("_bytes", "_memory")):
-        return f"{value // 2**20} MiB"
-    return str(value)
-
-
-def _readable_seconds(value: float) -> str:
-    for unit in ("d", "h", "m", "s"):
-        if value >= UNITS[unit] and value % UNITS[unit] == 0:
-            return f"{value / UNITS[unit]:g}{unit}"
-    return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"
-
-
-def _variable(key: str) -> str:
+def variable(key: str) -> str:
+    """The environment variable of a key."""
     return PREFIX + key.replace(".", "_").upper()
 
 
@@ -339,7 +202,7 @@ def _put(
 ) -> None:
     known = fields()
     if key not in known:
-        near = difflib.get_close_matches(key, [*known, *(_variable(k) for k in known)], 1)
+        near = difflib.get_close_matches(key, [*known, *(variable(k) for k in known)], 1)
         hint = f", did you mean {near[0]}?" if near else "; `betrace config` lists the settings"
         problems.append(f"{origin}: unknown setting {key}{hint}")
         return
@@ -398,13 +261,3 @@ def aws_login(environment: Mapping[str, str] | None = None) -> AwsLogin:
             "eval $(aws configure export-credentials --format env)"
         )
     return AwsLogin(access, secret, environment.get("AWS_SESSION_TOKEN", ""))
-
-
-def table() -> str:
-    """The table of `docs/settings.md`."""
-    rows = ["| key | environment | default | is |", "| --- | --- | --- | --- |"]
-    for source in sources(Loaded(Settings(), {})):
-        rows.append(
-            f"| `{source.key}` | `{_variable(source.key)}` | {source.default} | {source.description} |"
-        )
-    return "\n".join(rows) + "\n"

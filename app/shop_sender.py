@@ -7,7 +7,7 @@ import time
 
 import click
 
-from app import clock
+from app import clock, setting_types
 from app.errors import UserError
 from app.shop import requests
 from streams.config import Endpoint
@@ -19,12 +19,11 @@ _TELL = 60.0  # seconds between two lines of counts
 
 def run_shop(url: str) -> None:
     """Send until SIGINT or SIGTERM; UserError for what the endpoint refuses. One away is waited for."""
-    if not url.startswith("http://"):
-        raise UserError(f"{url} is no http://host:port, such as http://localhost:4318")
-    for name in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # also where they were ignored, as of process 1
+    try:
+        setting_types.url(url)
+    except ValueError as problem:
+        raise UserError(f"{url}: {problem}") from None
+    for name in (signal.SIGINT, signal.SIGTERM):  # also where they were ignored, as of process 1
         signal.signal(name, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         _send(url)

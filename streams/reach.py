@@ -19,6 +19,7 @@ _ALERT = 0.5  # seconds in which a broker that dislikes a client certificate say
 _OTHER_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _UNKNOWN_AUTHORITY = (18, 19, 20, 21)  # X509_V_ERR_…: self-signed, or signed by one that is not known
 _RIGHTS = "docs/security.md tells the rights that a user needs"
+_REPLICAS = "set kafka.replication_factor to what your brokers are enough for"
 _DENIED = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -78,8 +79,10 @@ class Heard:
 
 
 def explained(error: KafkaError) -> str:
-    """A broker's error, with what to do about rights that are missing."""
-    return f"{error.str().rstrip('.')}; {_RIGHTS}" if error.code() in _DENIED else error.str()
+    """A broker's error, with what to do about rights or brokers that are missing."""
+    few = error.code() == KafkaError.INVALID_REPLICATION_FACTOR
+    hint = _RIGHTS if error.code() in _DENIED else _REPLICAS if few else ""
+    return f"{error.str().rstrip('.')}; {hint}" if hint else error.str()
 
 
 def unreachable(problem: aiokafka.errors.KafkaError) -> Unreachable:

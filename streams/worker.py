@@ -309,8 +309,10 @@ class Worker:
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         self.inputs.assign(assigned)
-        spans = Topics(self.config.kafka.group).spans
-        self._given = frozenset(tp.partition for tp in assigned if tp.topic == spans)
+        names = Topics(self.config.kafka.group)
+        self._given = frozenset(tp.partition for tp in assigned if tp.topic == names.spans)
+        read = sorted(f"{tp.topic}/{tp.partition}" for tp in assigned if tp.topic != names.changelog)
+        log.info("partitions: %s", ", ".join(read) or "none, others have them all")
 
     async def _guarded(self, work: Awaitable[object]) -> None:
         """Do a piece of work; what goes wrong ends the process, as its state would be unsure."""

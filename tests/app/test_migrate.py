@@ -64,6 +64,7 @@ def test_every_form_of_an_export_is_read(text: str) -> None:
     [
         ({"ruleId": "", "ruleName": None}, "it names no rule"),
         ({"traceIds": [], "spanReferences": []}, "it names no trace"),
+        ({"traceIds": "0af7651916cd43dd8448eb211c80319c"}, "traceIds is no list"),
         ({"traceIds": ["xyz"]}, "'xyz' is no trace id of 32 hex digits"),
         ({"severity": "fatal"}, "'fatal' is no severity: "),
         ({"createdAt": "soon"}, "createdAt is no time such as"),

@@ -7,7 +7,8 @@ from jsonschema import validate
 
 from app.errors import UserError
 from app.setting_schema import settings_schema
-from app.settings import load, sources, table
+from app.setting_table import sources, table
+from app.settings import load
 from streams.config import Endpoint
 from tests.certificates import authority
 
@@ -202,6 +203,7 @@ def test_an_endpoint_is_set_with_its_protocol_headers_and_certificates(tmp_path:
     ("environment", "said"),
     [
         ({"OTLP_ENDPOINT": "tempo:4317"}, "evidence.otlp_endpoint: a URL is"),
+        ({"OTLP_ENDPOINT": "http://tempo:99999"}, "evidence.otlp_endpoint: a URL is"),
         ({"OTLP_ENDPOINT": "http://user:hunter2@tempo:4317"}, "evidence.otlp_endpoint: a URL is"),
         (
             {"OTLP_ENDPOINT": "http://tempo:4317/v1/traces"},

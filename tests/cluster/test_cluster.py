@@ -1,6 +1,5 @@
 """The chart on a real Kubernetes API server: it installs, upgrades, goes back, and stands beside itself."""
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,12 +138,16 @@ def test_the_lines_of_the_guide_install_and_upgrade(
 ) -> None:
     monkeypatch.chdir(TOP)
     for number, (verb, *arguments) in enumerate(helm_lines()):
-        if verb in ("install", "upgrade") and "--reuse-values" not in arguments:
-            told = [*map(shlex.quote, arguments), "-n", namespace, NO_HOOKS, *OPERATORS, "--dry-run=server"]
+        told = [*arguments, "-n", namespace, NO_HOOKS]
+        if "--reset-then-reuse-values" in arguments:
+            cluster.helm("install", "betrace", CHART, *options(DEFAULT, namespace))
+            cluster.helm(verb, *told)
+        elif verb in ("rollback", "uninstall"):
+            cluster.helm(verb, *told)
+        elif verb in ("install", "upgrade"):
             release = f"r{number}"
-            cluster.helm(
-                "install", *(release if word == "betrace" else word for word in told if word != "--install")
-            )
+            words = [release if word == "betrace" else word for word in told if word != "--install"]
+            cluster.helm("install", *words, *OPERATORS, "--dry-run=server")
 
 
 def test_hooks_are_jobs_that_the_server_takes(cluster: Server, namespace: str) -> None:

@@ -1,7 +1,7 @@
 """The chart, rendered by Helm: what Kubernetes takes, policies, what is refused, what never changes."""
 
 import json
-import runpy
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.settings import load
 from tests.deploy import schemas
 from tests.deploy.helm import (
     CHART,
@@ -112,7 +113,78 @@ def test_memory_is_enough_for_what_the_settings_allow(values: Path) -> None:
 def quantity(text: str) -> float:
     """Bytes of 1536Mi, 3 GiB and such."""
     number = float("".join(c for c in text if c.isdigit() or c == "."))
-    return number * {"Mi": 2**20, "Gi": 2**30}[text.strip(" B0123456789.")]
+    return number * {"m": 2**20, "Mi": 2**20, "Gi": 2**30}[text.strip(" B0123456789.")]
+
+
+def test_the_index_has_room_for_what_the_settings_let_it_keep() -> None:
+    api = one(manifests(DEFAULT), "Deployment", "betrace-api")["spec"]["template"]["spec"]
+    (data,) = [volume["emptyDir"] for volume in api["volumes"] if volume["name"] == "data"]
+    (row,) = re.findall(
+        r"A violation takes ([\d.]+) kB in the index", (TOP / "docs" / "sizing.md").read_text()
+    )
+    assert quantity(data["sizeLimit"]) > load(environment={}).settings.violations.max_rows * float(row) * 1000
+
+
+def test_the_embedded_kafka_has_a_heap_that_leaves_room_for_the_rest() -> None:
+    embedded = one(manifests(options=["--set", "kafka.embedded=true"]), "StatefulSet", "betrace-kafka")
+    (container,) = embedded["spec"]["template"]["spec"]["containers"]
+    (options,) = [each["value"] for each in container["env"] if each["name"] == "KAFKA_HEAP_OPTS"]
+    heap = quantity(re.findall(r"-Xmx(\S+)", options)[0])
+    assert heap <= quantity(container["resources"]["limits"]["memory"]) / 2
+
+
+def test_the_job_may_reach_the_brokers_of_the_release_that_is_to_come() -> None:
+    found = manifests(next(file for file in EXAMPLES if file.stem == "strimzi"))
+    policy = one(found, "NetworkPolicy", "betrace-topics")
+    job = one(found, "Job", "betrace-topics")
+    assert policy["metadata"]["annotations"]["helm.sh/hook"] == job["metadata"]["annotations"]["helm.sh/hook"]
+    assert policy["metadata"]["annotations"]["helm.sh/hook-weight"] == "-1"
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert {"port": 9093} in [port for rule in policy["spec"]["egress"] for port in rule["ports"]]
+
+
+def test_nobody_is_let_in_but_who_is_named() -> None:
+    def ingress(*options: str) -> list[Manifest]:
+        policy = one(manifests(DEFAULT, release="123", options=options), "NetworkPolicy", "123-betrace")
+        rules: list[Manifest] = policy["spec"]["ingress"]
+        return rules
+
+    everybody, test = ingress()
+    assert everybody["from"] == [{"namespaceSelector": {}}]
+    labels = {"app.kubernetes.io/instance": "123", "app.kubernetes.io/component": "test"}
+    assert test["from"] == [{"podSelector": {"matchLabels": labels}}]
+    assert ingress("--set-json", "networkPolicy.allowFrom=[]") == [test]
+
+
+@pytest.mark.parametrize("values", ALL, ids=NAMES)
+def test_hooks_leave_nothing_behind(values: Path) -> None:
+    for each in manifests(values):
+        marks = each["metadata"].get("annotations", {})
+        if marks.get("helm.sh/hook", "test") != "test":
+            assert "hook-succeeded" in marks["helm.sh/hook-delete-policy"], each["metadata"]["name"]
+
+
+def test_the_collector_is_replaced_when_its_configuration_changes_and_only_then() -> None:
+    on = next(file for file in VALUES if file.stem == "everything-on")
+
+    def mark(*options: str) -> str:
+        found = one(manifests(on, options=options), "Deployment", "traces-collector")
+        annotations: dict[str, str] = found["spec"]["template"]["metadata"]["annotations"]
+        return annotations["checksum/config"]
+
+    assert mark() != mark("--set", "tempo.endpoint=http://tempo:4317")
+    assert mark() == mark("--set", "config.trace.tick=2s")
+
+
+def test_images_of_others_are_taken_by_digest_too() -> None:
+    digest = f"sha256:{'0' * 64}"
+    options = [f"--set={part}.image.digest={digest}" for part in ("kafka", "collector")]
+    embedded = next(file for file in EXAMPLES if file.stem == "embedded")
+    images = {
+        c["image"] for _, spec in pods(manifests(embedded, options=options)) for c in spec["containers"]
+    }
+    assert {f"apache/kafka@{digest}", f"otel/opentelemetry-collector-contrib@{digest}"} < images
 
 
 def immutable(each: Manifest) -> Any:
@@ -153,72 +225,6 @@ def test_two_releases_share_no_name() -> None:
         for r in ("acme", "globex")
     ]
     assert [each["kafka"]["group"] for each in settings] == ["acme-betrace", "globex-betrace"]
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (
-            "config.kafka.brokrs={kafka:9092}",
-            "at '/config/kafka': additional properties 'brokrs' not allowed",
-        ),
-        ("config.kafka.brokers=kafka:9092", "at '/config/kafka/brokers': got string, want array"),
-        ("config.kafka.partitions=many", "at '/config/kafka/partitions': got string, want integer"),
-        ("config.kafka.security.protocol=TLS", "value must be one of 'PLAINTEXT', 'SSL', 'SASL_SSL'"),
-        ("config.trace.max_wait=soon", "at '/config/trace/max_wait': 'soon' does not match"),
-        ("config.worker.data_dir=/x", "at '/config/worker': additional properties 'data_dir' not allowed"),
-        ("wroker.replicas=3", "additional properties 'wroker' not allowed"),
-        ("worker.replicas=0", "at '/worker/replicas': minimum: got 0, want 1"),
-        ("worker.autoscaling.kind=vpa", "value must be one of 'none', 'hpa', 'keda'"),
-        ("worker.persistence.size=huge", "at '/worker/persistence/size': 'huge' does not match"),
-        ("tempo.endpoint=tempo:4317", "at '/tempo/endpoint': 'tempo:4317' does not match"),
-        ("secrets={Kafka_User}", "at '/secrets/0': 'Kafka_User' does not match"),
-        ("worker.replicas=9", "9 workers for 8 partitions (config.kafka.partitions): 1 would have nothing"),
-        ("kafka.embedded=true", "kafka.embedded and config.kafka.brokers exclude each other"),
-        ("api.ingress.enabled=true", "api.tokensSecret is needed where others are to reach the API"),
-        ("collector.evidence=true", "collector.evidence needs tempo.endpoint"),
-        (
-            "config.redaction.key_file=/etc/betrace/secrets/redaction/key",
-            "the Secret redaction, which is not",
-        ),
-    ],
-)
-def test_a_wrong_value_is_refused_with_what_is_right(value: str, said: str) -> None:
-    assert said in helm("template", "betrace", CHART, "-f", DEFAULT, "--set", value, code=1)
-
-
-def test_without_a_kafka_the_way_to_one_is_told() -> None:
-    told = helm("template", "betrace", CHART, code=1)
-    assert "config.kafka.brokers is needed" in told
-    assert "--set kafka.embedded=true" in told
-
-
-def test_the_schema_knows_the_settings_as_they_are() -> None:
-    script = runpy.run_path(str(TOP / "scripts" / "chart-schema"))
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    assert schema == script["with_settings"](schema), "run: .venv/bin/python scripts/chart-schema"
-
-
-def test_the_schema_knows_every_value_and_no_other() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-
-    def known(values: Any, schema: Any, where: str) -> None:
-        if schema.get("additionalProperties") is False and where != ".config":
-            assert values.keys() == schema["properties"].keys() - {"global"} - optional(where), where
-            for name, value in values.items():
-                known(value, schema["properties"][name], f"{where}.{name}")
-
-    def optional(where: str) -> set[str]:
-        return {"digest"} if where.endswith((".kafka.image", ".collector.image")) else set()
-
-    known(values, schema, "")
-
-
-def test_the_version_is_the_programs() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    project = (TOP / "pyproject.toml").read_text()
-    assert f'version = "{chart["appVersion"]}"' in project
 
 
 def test_the_aliases_of_older_values_do_what_they_say() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -104,17 +105,23 @@ class Betrace:
         self.started = 0
 
     @classmethod
-    def on(cls, kafka: Kafka, group: str, folder: Path, partitions: int = 1) -> "Betrace":
-        """Set for a group of its own, with all topics; the input topic has so many partitions."""
-        create_topic(kafka.address, f"{group}.input", partitions)
-        settings = {
+    def of(cls, kafka: Kafka, group: str, folder: Path, partitions: int = 1, **settings: str) -> "Betrace":
+        """Set for a group of its own; of its topics the input is there, with so many partitions."""
+        own = {
             "KAFKA_BROKERS": kafka.address,
             "KAFKA_GROUP": group,
             "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
             "KAFKA_PARTITIONS": "2",
             "KAFKA_REPLICATION_FACTOR": "1",
-        }
-        betrace = cls(settings, folder)
+        } | settings
+        for topic in own["KAFKA_INPUT_TOPICS"].split(","):
+            create_topic(kafka.address, topic.partition(":")[0], partitions)
+        return cls(own, folder)
+
+    @classmethod
+    def on(cls, kafka: Kafka, group: str, folder: Path, partitions: int = 1, **settings: str) -> "Betrace":
+        """The same, with all topics."""
+        betrace = cls.of(kafka, group, folder, partitions, **settings)
         betrace.run("topics", "create")
         return betrace
 
@@ -162,6 +169,29 @@ class Betrace:
             )
             assert done.stdout == said, (command, done.stdout, done.stderr)
         return [command for command, _ in steps]
+
+    @contextlib.contextmanager
+    def shell(self, script: str) -> Iterator[None]:
+        """A shell with lines of a page, in `session_folder`; all that it started ends with the block."""
+        path = f"{Path(_BETRACE).parent}:{os.environ['PATH']}"
+        log = self.folder / "shell.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["bash", "-ec", f"{script}\nwait"],
+                cwd=self.session_folder,
+                env=self._environment() | {"PATH": path},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            yield
+        except BaseException:
+            print(f"--- {log.name}\n{log.read_text()[-4000:]}")
+            raise
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
 
     def refused(self, *arguments: str) -> str:
         """What a command says that cannot start, in one go and without a traceback."""

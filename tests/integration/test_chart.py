@@ -112,7 +112,7 @@ def cluster(secure: SecureKafka, group: str, tmp_path: Path) -> Cluster:
                 "replication_factor": 1,
             },
             "trace": {"root_grace": "1s", "tick": "200ms"},
-            "log": {"level": "info", "format": "json"},
+            "log": {"format": "json"},
         },
     }
     tokens = {"grafana": {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "role": "viewer"}}
@@ -138,9 +138,11 @@ def test_a_release_finds_a_violation_over_sasl_ssl(cluster: Cluster, tmp_path: P
         pod.run("produce", str(tmp_path / "traces.json"))
         found = until("the violation is there", lambda: asked(f"{api.url}/api/violations")["items"] or None)
     assert [each["message"] for each in found] == ["not audited"]
-    log = (tmp_path / "worker-1.log").read_text().splitlines()
-    assert log
-    assert all({"time", "level", "logger", "message"} <= json.loads(line).keys() for line in log)
+    for name in ("worker-1", "api-2"):
+        told = [json.loads(line) for line in (tmp_path / f"{name}.log").read_text().splitlines()]
+        assert all({"time", "level", "logger", "message"} <= line.keys() for line in told)
+        assert {"ready", "told to stop by SIGTERM"} <= {line["message"] for line in told}
+        assert {line["logger"].split(".")[0] for line in told if line["level"] == "info"} == {"betrace"}
 
 
 def asked(url: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.integration.processes import Betrace, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 
 @pytest.fixture
@@ -15,20 +15,16 @@ def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for two input topics."""
     rules = tmp_path / "rules.yaml"
     rules.write_text("rules: [{id: a, condition: a}]")
-    for name in ("read", "dead"):
-        create_topic(kafka.address, f"{group}.{name}", 1)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.read:otlp_json,{group}.dead:otlp_json",
-        "KAFKA_PARTITIONS": "2",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_ROOT_GRACE": "1s",
-        "TRACE_MAX_WAIT": "2s",
-        "TRACE_TICK": "100ms",
-        "RULES_FILES": str(rules),
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        KAFKA_INPUT_TOPICS=f"{group}.read:otlp_json,{group}.dead:otlp_json",
+        TRACE_ROOT_GRACE="1s",
+        TRACE_MAX_WAIT="2s",
+        TRACE_TICK="100ms",
+        RULES_FILES=str(rules),
+    )
 
 
 def test_workers_take_in_what_is_left_out_and_show_their_clocks(betrace: Betrace) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.processes import Api, Betrace, get, until
 from tests.integration.test_rules import ask
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 TRACES, SPANS = 30, 1200
 SLOW = "when { a.where(n == 1) as x } always { b }"
@@ -18,21 +18,17 @@ SLOW = "when { a.where(n == 1) as x } always { b }"
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group, with few steps for a rule, and a rule file."""
-    create_topic(kafka.address, f"{group}.input", 1)
     (tmp_path / "rules.yaml").write_text(f"rules: [{{id: filed, condition: '{SLOW}'}}]")
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "2",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_TICK": "200ms",
-        "TRACE_ROOT_GRACE": "1s",
-        "TRACE_MAX_WAIT": "5s",
-        "RULES_MAX_STEPS": "1000",
-        "RULES_FILES": str(tmp_path / "rules.yaml"),
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        TRACE_TICK="200ms",
+        TRACE_ROOT_GRACE="1s",
+        TRACE_MAX_WAIT="5s",
+        RULES_MAX_STEPS="1000",
+        RULES_FILES=str(tmp_path / "rules.yaml"),
+    )
 
 
 def wide(file: Path) -> Path:

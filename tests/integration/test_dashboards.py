@@ -22,9 +22,15 @@ QUERY_GO = TOP / "grafana" / "datasource" / "pkg" / "models" / "query.go"
 SETTINGS_TS = TOP / "grafana" / "app" / "src" / "settings.ts"
 # of Grafana's own, and of Prometheus itself
 OF_ALL_QUERIES = {"refId", "datasource", "intervalMs", "maxDataPoints"}
-OF_PROMETHEUS = {"le", "instance", "job"}
+OF_PROMETHEUS = {"le", "instance", "job", "namespace"}
 FIELDS = {"queryType", "severities", "rules", "services", "labels", "groupBy", "limit"}
-VARIABLES = {"$__rate_interval": "5m", "$__range": "1h", "$rule": ".*", "$framework": ".*"}
+VARIABLES = {
+    "$namespace": ".*",
+    "$__rate_interval": "5m",
+    "$__range": "1h",
+    "$rule": ".*",
+    "$framework": ".*",
+}
 
 
 def targets(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -50,8 +56,8 @@ def expressions() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shown(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str] | None]:
-    """Every metric that a worker and an API show after a violation, with labels; None without a sample."""
+def texts(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The metrics of a worker and of an API after a violation."""
     folder = tmp_path_factory.mktemp("dashboards")
     betrace = Betrace.on(kafka, "test-dashboards", folder)
     (folder / "rule.yaml").write_text(RULE)
@@ -62,7 +68,12 @@ def shown(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
         until("the worker is ready", worker.ready)
         betrace.run("produce", str(folder / "traces.json"))
         api.violations(1)
-        texts = [worker.metrics(), api.metrics()]
+        return worker.metrics(), api.metrics()
+
+
+@pytest.fixture(scope="module")
+def shown(texts: tuple[str, str]) -> dict[str, set[str] | None]:
+    """Every metric that the two show, with labels; None without a sample."""
     found: dict[str, set[str] | None] = {}
     for family in (each for text in texts for each in text_string_to_metric_families(text)):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
@@ -94,6 +105,13 @@ def test_every_label_that_is_asked_for_is_one_of_its_metric(shown: dict[str, set
             if None not in metrics:
                 assert {name.strip() for name in names.split(",")} <= known, each
     assert looked_at > 5
+
+
+def test_what_is_missed_when_no_worker_runs_is_of_workers_alone(texts: tuple[str, str]) -> None:
+    (missed,) = [name for each in expressions() for name in re.findall(r"absent\((\w+)\)", each)]
+    worker, api = (re.search(rf"^{missed}[{{ ]", text, re.MULTILINE) for text in texts)
+    assert worker
+    assert not api
 
 
 @pytest.mark.timeout(900)
@@ -133,12 +151,21 @@ def test_a_dashboard_is_whole(file: Path) -> None:
     assert dashboard["uid"] == f"betrace-{file.stem}"
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
     variables = {variable["name"] for variable in dashboard["templating"]["list"]}
-    used = set(re.findall(r"\$\{?(prometheus|betrace|rule|framework)\b", json.dumps(dashboard["panels"])))
+    used = set(
+        re.findall(r"\$\{?(prometheus|betrace|namespace|rule|framework)\b", json.dumps(dashboard["panels"]))
+    )
     assert used <= variables
     taken = [(p["gridPos"]["x"] + x, p["gridPos"]["y"] + y) for p in dashboard["panels"]
              for x in range(p["gridPos"]["w"]) for y in range(p["gridPos"]["h"])]  # fmt: skip
     assert len(taken) == len(set(taken)), "panels overlap"
     assert max(x for x, _ in taken) < 24
+
+
+def test_every_metric_of_a_dashboard_is_of_the_namespace_that_is_chosen() -> None:
+    for file in DASHBOARDS:
+        for target in targets(json.loads(file.read_text())):
+            metrics = re.findall(r"\b(?:betrace|process)_\w+", target.get("expr", ""))
+            assert target.get("expr", "").count('{namespace=~"$namespace"') == len(metrics), target
 
 
 def test_the_provisioning_names_what_is_there() -> None:

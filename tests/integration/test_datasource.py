@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.integration.processes import Api, Betrace, free_port, until
-from tests.kafka import Kafka, create_topic, die_with_parent
+from tests.kafka import Kafka, die_with_parent
 
 _SCRIPT = Path(__file__).parent.parent.parent / "grafana" / "datasource" / "scripts" / "built"
 _MINUTE = 60_000  # ms
@@ -84,17 +84,6 @@ def grafana(folder: Path, url: str, token: str | None = None) -> Iterator[Grafan
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group."""
-    create_topic(kafka.address, f"{group}.input", 1)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "1",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_TICK": "200ms",
-        "TRACE_ROOT_GRACE": "1s",
-    }
-    made = Betrace(settings, tmp_path)
     rules = tmp_path / "rules.yaml"
     rules.write_text(
         "rules:\n"
@@ -102,9 +91,15 @@ def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
         "   condition: 'when { charge as c } always { check before c }'}\n"
         "- {id: never-broken, condition: nothing}\n"
     )
-    made.set("RULES_FILES", str(rules))
-    made.run("topics", "create")
-    return made
+    return Betrace.on(
+        kafka,
+        group,
+        tmp_path,
+        KAFKA_PARTITIONS="1",
+        TRACE_TICK="200ms",
+        TRACE_ROOT_GRACE="1s",
+        RULES_FILES=str(rules),
+    )
 
 
 def _produced(betrace: Betrace, number: int) -> str:

@@ -12,7 +12,7 @@ from streams.ranges import Ranges, headers_of
 from streams.state import TICK_KEY
 from streams.topics import Topics
 from tests.integration.processes import Betrace, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 DATA = Path(__file__).parent.parent / "data" / "train-ticket"
 FILES = [str(DATA / "normal.jsonl.gz"), str(DATA / "faults.jsonl.gz")]
@@ -25,22 +25,17 @@ Place = tuple[int, bytes]  # partition, key
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands with short windows."""
-    create_topic(kafka.address, f"{group}.input", 2)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "2",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_ROOT_GRACE": "1s",
-        "TRACE_MAX_WAIT": "5s",
-        "TRACE_LATE_WINDOW": "300s",
-        "TRACE_TICK": "200ms",
-        "RULES_FILES": str(RULES),
-    }
-    betrace = Betrace(settings, tmp_path)
-    betrace.run("topics", "create")
-    return betrace
+    return Betrace.on(
+        kafka,
+        group,
+        tmp_path,
+        partitions=2,
+        TRACE_ROOT_GRACE="1s",
+        TRACE_MAX_WAIT="5s",
+        TRACE_LATE_WINDOW="300s",
+        TRACE_TICK="200ms",
+        RULES_FILES=str(RULES),
+    )
 
 
 def changelog(betrace: Betrace) -> list[Message]:

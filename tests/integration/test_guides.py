@@ -1,9 +1,11 @@
 """The sessions of the guides: machines of one's own, partitions, backup, erasing what tells of a person."""
 
 import json
+import re
+import textwrap
 from pathlib import Path
 
-from tests.integration.processes import Betrace, until
+from tests.integration.processes import Api, Betrace, free_port, until
 from tests.integration.test_chart import Pod
 from tests.integration.test_kafka_security import TRACE
 from tests.kafka import Kafka
@@ -31,6 +33,23 @@ def test_what_is_no_violation_is_not_erased(kafka: Kafka, group: str, tmp_path: 
     assert "is no id of a violation" in betrace.refused("erase", "--yes", "charge-checked")
     betrace.set("KAFKA_GROUP", f"{group}-other")
     assert f"{group}-other.violations does not exist" in betrace.refused("erase", "--yes", "0" * 32)
+
+
+def test_the_readmes_lines_for_a_kafka_of_ones_own_work(kafka: Kafka, group: str, tmp_path: Path) -> None:
+    block = re.findall(
+        r"((?: {4}.*\n)+)", (TOP / "README.md").read_text().partition("## With a Kafka of your own")[2]
+    )
+    script = textwrap.dedent(block[0]).replace("localhost:9092", kafka.address)
+    address = f"127.0.0.1:{free_port()}"
+    pod = Pod({"KAFKA_GROUP": group, "API_LISTEN": address, "METRICS_LISTEN": "127.0.0.1:0"}, tmp_path)
+    pod.set("KAFKA_INPUT_TOPICS", f"{group}.input")
+    (pod.session_folder / "traces.jsonl").write_text(json.dumps(TRACE) + "\n")
+    (pod.session_folder / "rules.yaml").write_text(json.dumps({"rules": [RULE]}))
+    with pod.shell(script):
+        api = Api(f"http://{address}")
+        until("the API is ready", api.ready)
+        found = until("a violation is there", lambda: api.all_violations() or None, 90)
+    assert [each["message"] for each in found] == ["charged unchecked"]
 
 
 def test_a_machine_is_set_up_as_the_page_says(kafka: Kafka, group: str, tmp_path: Path) -> None:

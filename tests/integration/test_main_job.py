@@ -13,7 +13,7 @@ from streams.own_spans import is_own
 from streams.ranges import Ranges
 from streams.topics import Topics
 from tests.integration.processes import Betrace, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 DATA = Path(__file__).parent.parent / "data" / "train-ticket"
 FILES = [DATA / "normal.jsonl.gz", DATA / "faults.jsonl.gz"]
@@ -24,20 +24,18 @@ SPANS = 15_940
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group, topics, folder and short windows."""
-    create_topic(kafka.address, f"{group}.input", 4)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "4",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_ROOT_GRACE": "3s",
-        "TRACE_MAX_WAIT": "10s",
-        "TRACE_LATE_WINDOW": "60s",
-        "TRACE_TICK": "200ms",
-        "RULES_FILES": str(RULES),
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        partitions=4,
+        KAFKA_PARTITIONS="4",
+        TRACE_ROOT_GRACE="3s",
+        TRACE_MAX_WAIT="10s",
+        TRACE_LATE_WINDOW="60s",
+        TRACE_TICK="200ms",
+        RULES_FILES=str(RULES),
+    )
 
 
 def expected(betrace: Betrace) -> set[tuple[str, str, str]]:

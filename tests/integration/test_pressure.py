@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.integration.processes import Api, Betrace, free_port, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 from tests.streams.spans import request
 
 RULES = """\
@@ -25,27 +25,24 @@ GOOD = 400
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands with small limits and short windows."""
-    create_topic(kafka.address, f"{group}.input", 2)
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input",
-        "KAFKA_PARTITIONS": "4",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_ROOT_GRACE": "4s",
-        "TRACE_MAX_WAIT": "8s",
-        "TRACE_LATE_WINDOW": "10s",
-        "TRACE_LATE_GRACE": "1s",
-        "TRACE_TICK": "200ms",
-        "WORKER_MAX_MEMORY": str(MEMORY),
-        "WORKER_MAX_TRACES": "20000",
-        "RULES_FILES": str(rules),
-    }
-    betrace = Betrace(settings, tmp_path)
-    betrace.run("topics", "create")
-    return betrace
+    return Betrace.on(
+        kafka,
+        group,
+        tmp_path,
+        partitions=2,
+        KAFKA_INPUT_TOPICS=f"{group}.input",
+        KAFKA_PARTITIONS="4",
+        TRACE_ROOT_GRACE="4s",
+        TRACE_MAX_WAIT="8s",
+        TRACE_LATE_WINDOW="10s",
+        TRACE_LATE_GRACE="1s",
+        TRACE_TICK="200ms",
+        WORKER_MAX_MEMORY=str(MEMORY),
+        WORKER_MAX_TRACES="20000",
+        RULES_FILES=str(rules),
+    )
 
 
 def trace(number: int, *names: str) -> list[Span]:

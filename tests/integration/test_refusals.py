@@ -14,16 +14,14 @@ from tests.kafka import Kafka, create_topic
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group, and one folder for all of its workers."""
-    create_topic(kafka.address, f"{group}.input", 2)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input",
-        "KAFKA_PARTITIONS": "2",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "WORKER_DATA_DIR": str(tmp_path / "data"),
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        partitions=2,
+        KAFKA_INPUT_TOPICS=f"{group}.input",
+        WORKER_DATA_DIR=str(tmp_path / "data"),
+    )
 
 
 def used(betrace: Betrace) -> None:
@@ -42,6 +40,11 @@ def test_missing_topics_are_told_all_at_once(betrace: Betrace, group: str) -> No
     assert f"missing: {group}.spans" in said
     assert "`betrace topics create` makes them" in said
     assert "the input topic nowhere does not exist" in said
+
+
+def test_more_replicas_than_brokers_are_told_with_the_setting(betrace: Betrace) -> None:
+    said = betrace.set("KAFKA_REPLICATION_FACTOR", "3").refused("topics", "create")
+    assert said.rstrip().endswith("; set kafka.replication_factor to what your brokers are enough for")
 
 
 def test_another_number_of_partitions_is_told_of_all_topics_in_one(betrace: Betrace) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.integration.processes import Api, Betrace, get, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 WRITERS = 100
 RULES = 10
@@ -24,18 +24,15 @@ RULES = 10
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group."""
-    create_topic(kafka.address, f"{group}.input", 2)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "2",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_TICK": "200ms",
-        "TRACE_ROOT_GRACE": "1s",
-        "TRACE_MAX_WAIT": "5s",
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        partitions=2,
+        TRACE_TICK="200ms",
+        TRACE_ROOT_GRACE="1s",
+        TRACE_MAX_WAIT="5s",
+    )
 
 
 def ask(url: str, method: str, body: Any = None, **headers: str) -> tuple[int, Any]:

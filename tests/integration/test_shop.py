@@ -37,7 +37,8 @@ def test_the_shop_sends_through_a_collector_and_violates_its_rules(
 
 def test_a_shop_waits_for_an_endpoint_that_is_away_and_says_so(tmp_path: Path) -> None:
     betrace = Betrace({}, tmp_path)
-    assert "is no http://host:port" in betrace.refused("shop", "collector:4318")
+    for wrong in ("collector:4318", "http://", "http://collector:99999"):
+        assert f"{wrong}: a URL is http(s)://host:port" in betrace.refused("shop", wrong)
     log = tmp_path / "shop-1.log"
     with betrace.start("shop", f"http://127.0.0.1:{free_port()}") as shop:
         until("it says so", lambda: "waiting for http" in log.read_text() or None)

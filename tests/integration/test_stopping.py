@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from tests.integration.processes import Api, Betrace, free_port, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 DATA = Path(__file__).parent.parent / "data" / "train-ticket"
 FILES = [DATA / "normal.jsonl.gz", DATA / "faults.jsonl.gz"]
@@ -30,19 +30,17 @@ IN_TIME = 10.0  # seconds in which a worker ends
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group, topics, folder and short windows."""
-    create_topic(kafka.address, f"{group}.input", 4)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "4",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_ROOT_GRACE": "12s",
-        "TRACE_MAX_WAIT": "25s",
-        "TRACE_TICK": "200ms",
-        "RULES_FILES": str(RULES),
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        partitions=4,
+        KAFKA_PARTITIONS="4",
+        TRACE_ROOT_GRACE="12s",
+        TRACE_MAX_WAIT="25s",
+        TRACE_TICK="200ms",
+        RULES_FILES=str(RULES),
+    )
 
 
 def expected(betrace: Betrace) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.processes import Betrace, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -15,23 +15,20 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands with short windows."""
-    create_topic(kafka.address, f"{group}.input", 1)
     rules = tmp_path / "rules.yaml"
     rules.write_text("rules:\n  - {id: unaudited, condition: access and not audit}\n")
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "4",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_ROOT_GRACE": "1s",
-        "TRACE_MAX_WAIT": "60s",
-        "TRACE_LATE_WINDOW": "1s",
-        "TRACE_LATE_GRACE": "500ms",
-        "TRACE_TICK": "200ms",
-        "RULES_FILES": str(rules),
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        KAFKA_PARTITIONS="4",
+        TRACE_ROOT_GRACE="1s",
+        TRACE_MAX_WAIT="60s",
+        TRACE_LATE_WINDOW="1s",
+        TRACE_LATE_GRACE="500ms",
+        TRACE_TICK="200ms",
+        RULES_FILES=str(rules),
+    )
 
 
 def send(betrace: Betrace, folder: Path, span_id: str, name: str, parent: str = "") -> None:

@@ -20,7 +20,7 @@ from streams.config import Kafka as KafkaConfig
 from streams.topics import Topics
 from tests.app.violations import violation
 from tests.integration.processes import Api, Betrace, get, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 from tests.streams.consumers import Consumers
 
 QUESTIONS = (
@@ -41,18 +41,13 @@ QUESTIONS = (
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group, with its topics and one file for the index."""
-    create_topic(kafka.address, f"{group}.input", 1)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "3",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "API_INDEX": str(tmp_path / "index.sqlite"),
-    }
-    betrace = Betrace(settings, tmp_path)
-    betrace.run("topics", "create")
-    return betrace
+    return Betrace.on(
+        kafka,
+        group,
+        tmp_path,
+        KAFKA_PARTITIONS="3",
+        API_INDEX=str(tmp_path / "index.sqlite"),
+    )
 
 
 def publish(betrace: Betrace, records: Iterable[tuple[str, dict[str, Any] | None]]) -> None:

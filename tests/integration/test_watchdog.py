@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.integration.processes import Api, Betrace, free_port, until
-from tests.kafka import Kafka, create_topic
+from tests.kafka import Kafka
 
 DATA = Path(__file__).parent.parent / "data" / "train-ticket"
 FILES = [DATA / "normal.jsonl.gz", DATA / "faults.jsonl.gz"]
@@ -19,20 +19,17 @@ STUCK = 3  # exit code
 @pytest.fixture
 def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group, with little patience."""
-    create_topic(kafka.address, f"{group}.input", 2)
-    settings = {
-        "KAFKA_BROKERS": kafka.address,
-        "KAFKA_GROUP": group,
-        "KAFKA_INPUT_TOPICS": f"{group}.input:otlp_json",
-        "KAFKA_PARTITIONS": "2",
-        "KAFKA_REPLICATION_FACTOR": "1",
-        "TRACE_ROOT_GRACE": "3s",
-        "TRACE_MAX_WAIT": "10s",
-        "TRACE_TICK": "200ms",
-        "RULES_FILES": str(RULES),
-        "WORKER_WATCHDOG": "6s",
-    }
-    return Betrace(settings, tmp_path)
+    return Betrace.of(
+        kafka,
+        group,
+        tmp_path,
+        partitions=2,
+        TRACE_ROOT_GRACE="3s",
+        TRACE_MAX_WAIT="10s",
+        TRACE_TICK="200ms",
+        RULES_FILES=str(RULES),
+        WORKER_WATCHDOG="6s",
+    )
 
 
 @pytest.mark.parametrize(

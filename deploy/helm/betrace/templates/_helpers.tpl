@@ -8,7 +8,7 @@
 {{/* What a selector may hold: it can never change. Called with (dict "root" $ "component" "worker"). */}}
 {{- define "betrace.selector" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -20,9 +20,9 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
+{{/* Of an image's values: (dict "image" .Values.image "tag" "of no tag there"). */}}
 {{- define "betrace.image" -}}
-{{- $image := .Values.image -}}
-{{ $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .Chart.AppVersion $image.tag }}{{ end }}
+{{ .image.repository }}{{ if .image.digest }}@{{ .image.digest }}{{ else }}:{{ default .tag .image.tag }}{{ end }}
 {{- end }}
 
 {{- define "betrace.serviceAccount" -}}
@@ -105,7 +105,7 @@ capabilities: {drop: [ALL]}
 
 {{/* Image, environment and mounts of every container of BeTrace: (dict "root" $ "secrets" list "data" bool "rules" bool). */}}
 {{- define "betrace.container" -}}
-image: {{ include "betrace.image" .root }}
+image: {{ include "betrace.image" (dict "image" .root.Values.image "tag" .root.Chart.AppVersion) }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext: {{- include "betrace.containerSecurity" .root | nindent 2 }}
 env:
@@ -123,7 +123,7 @@ volumeMounts:
   - {name: data, mountPath: /var/lib/betrace}
   {{- end }}
   {{- range .secrets }}
-  - {name: secret-{{ . | replace "." "-" | trunc 56 }}, mountPath: /etc/betrace/secrets/{{ . }}, readOnly: true}
+  - {name: secret-{{ . | replace "." "-" | trunc 56 | trimSuffix "-" }}, mountPath: /etc/betrace/secrets/{{ . }}, readOnly: true}
   {{- end }}
   {{- with .root.Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
@@ -141,7 +141,7 @@ volumeMounts:
   configMap: {name: {{ default (printf "%s-rules" (include "betrace.fullname" .root)) .root.Values.rules.configMap }}}
 {{- end }}
 {{- range .secrets }}
-- name: secret-{{ . | replace "." "-" | trunc 56 }}
+- name: secret-{{ . | replace "." "-" | trunc 56 | trimSuffix "-" }}
   secret: {secretName: {{ . }}, defaultMode: 0440}
 {{- end }}
 {{- with .root.Values.extraVolumes }}
@@ -165,6 +165,17 @@ volumeMounts:
 {{- end -}}
 {{- $partitions := include "betrace.partitions" . | int -}}
 {{- $most := ternary .Values.worker.replicas .Values.worker.autoscaling.maxReplicas (eq .Values.worker.autoscaling.kind "none") | int -}}
+{{- with .Values.worker.autoscaling -}}
+{{- if and (ne .kind "none") (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- $problems = append $problems "worker.autoscaling.minReplicas is more than maxReplicas" -}}
+{{- end -}}
+{{- if and (eq .kind "keda") (not .kedaAuthentication) (ne "PLAINTEXT" (dig "security" "protocol" "PLAINTEXT" $settings.kafka)) -}}
+{{- $problems = append $problems "worker.autoscaling.kedaAuthentication is needed: KEDA asks this Kafka for the lag itself, and has no login" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.api.gateway.enabled (not .Values.api.gateway.parent.name) -}}
+{{- $problems = append $problems "api.gateway.parent names no Gateway: {name: ..., namespace: ...}" -}}
+{{- end -}}
 {{- if gt $most $partitions -}}
 {{- $problems = append $problems (printf "%d workers for %d partitions (config.kafka.partitions): %d would have nothing to do" $most $partitions (sub $most $partitions)) -}}
 {{- end -}}
@@ -177,16 +188,34 @@ volumeMounts:
 {{- if and .Values.collector.evidence (dig "evidence" "otlp_endpoint" "" $config) -}}
 {{- $problems = append $problems "collector.evidence and config.evidence.otlp_endpoint exclude each other: every span would come twice" -}}
 {{- end -}}
-{{- $mounted := concat .Values.secrets .Values.api.secrets (compact (list .Values.api.tokensSecret)) -}}
-{{- range $found := regexFindAll "/etc/betrace/secrets/[^/\\s]+" (toYaml $settings) -1 -}}
-{{- $name := base $found -}}
-{{- if not (has $name $mounted) -}}
-{{- $problems = append $problems (printf "the settings name a file of the Secret %s, which is not mounted: add it to secrets" $name) -}}
+{{- $ofApi := concat .Values.secrets .Values.api.secrets (compact (list .Values.api.tokensSecret)) -}}
+{{- range $part, $mounted := dict "secrets" .Values.secrets "api.secrets" $ofApi -}}
+{{- $read := eq $part "secrets" | ternary (omit $settings "api") (pick $settings "api") -}}
+{{- range $found := regexFindAll "/etc/betrace/secrets/[^/\\s]+" (toYaml $read) -1 | uniq -}}
+{{- if not (has (base $found) $mounted) -}}
+{{- $problems = append $problems (printf "the settings name a file of the Secret %s, which is not mounted: add it to %s" (base $found) $part) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if $problems -}}
 {{- fail (printf "\n\n  %s\n" (join "\n  " $problems)) -}}
 {{- end -}}
+{{- end }}
+
+{{/* Where pods may go: DNS, and the ports that the settings name. */}}
+{{- define "betrace.egress" -}}
+{{- $settings := include "betrace.settings" . | fromYaml -}}
+{{- $ports := dict -}}
+{{- range $broker := $settings.kafka.brokers }}{{ $_ := set $ports (regexFind "[0-9]+$" $broker) true }}{{ end -}}
+{{- range $url := compact (list .Values.tempo.endpoint (dig "evidence" "otlp_endpoint" "" $settings)) -}}
+{{- $_ := set $ports (default (hasPrefix "https:" $url | ternary "443" "80") (regexFind "[0-9]+$" (urlParse $url).host)) true -}}
+{{- end -}}
+{{- if .Values.kms.provider }}{{ $_ := set $ports (eq .Values.kms.provider "vault" | ternary "8200" "443") true }}{{ end -}}
+- ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+- ports:
+    {{- range $port := keys $ports | sortAlpha }}
+    - {port: {{ $port }}}
+    {{- end }}
 {{- end }}
 
 {{/* How a Collector reaches Kafka: (dict "kafka" settings "protocol" name). */}}
@@ -209,7 +238,7 @@ tls:
 auth:
   sasl:
     mechanism: {{ .kafka.sasl.mechanism }}
-    username: {{ .kafka.sasl.username }}
+    username: {{ .kafka.sasl.username | replace "$" "$$" | quote }}
     password: ${file:{{ .kafka.sasl.password_file }}}
 {{- end }}
 {{- end -}}
