@@ -14,9 +14,13 @@ PAIRS = int(os.environ.get("BETRACE_ORACLE_PAIRS", "3000"))
 
 def found(text: str, spans: list[Span]) -> tuple[str, set[Breach]]:
     """The verdict and violations by the production evaluator."""
+    return judged(text, Trace.of(TracesData(resource_spans=map(message, spans)).SerializeToString()))
+
+
+def judged(text: str, trace: Trace) -> tuple[str, set[Breach]]:
+    """What a trace comes to."""
     rule, problems = rule_of({"id": "r", "condition": text}, version=1, source="api")
     assert rule is not None, (text, problems)
-    trace = Trace.of(TracesData(resource_spans=map(message, spans)).SerializeToString())
     (verdict,) = compile_rules([rule]).judge(trace, every=True)
     assert verdict.reason is None, (text, verdict.reason)
     assert not verdict.truncated
