@@ -139,11 +139,6 @@ class Trace:
     def __len__(self) -> int:
         return len(self._names)
 
-    @property
-    def read(self) -> int:
-        """How many spans were parsed so far."""
-        return sum(message is not None for message in self._messages)
-
     def expect(self, names: Iterable[str]) -> None:
         """Spans of these names are likely to be asked for: they are read at once."""
         self._expected = names
