@@ -60,13 +60,13 @@ def run_worker(settings: Settings) -> None:
     listener = bind(settings.metrics.listen, "metrics.listen")
 
     async def work(stop: asyncio.Event) -> None:
-        _LOG.info("worker of %s: metrics at %s", config.kafka.group, settings.metrics.listen)
         waiting: list[Callable[[], str | None]] = [lambda: "Kafka has not answered yet"]
         served = serve(worker_application(lambda: waiting[-1](), redaction), listener, stop)
         async with beside(served), beside(say_whether_ready(lambda: waiting[-1]())):
             with told(), held(config.data_dir):
                 if not await unless(stop, asyncio.ensure_future(in_thread(lambda: prepare(config)))):
                     return
+                _LOG.info("worker of %s: metrics at %s", config.kafka.group, settings.metrics.listen)
                 with following(config, rules) as log:
                     worker = Worker(config, log, clock.now, CrashPoints(settings.worker.crash_at))
                     REGISTRY.register(worker.health)

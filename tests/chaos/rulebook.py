@@ -9,6 +9,7 @@ from typing import Any
 from dsl.files import load, rule_of
 from dsl.rule import Rule
 from tests.chaos.rest import ask
+from tests.integration.processes import until
 
 _TOP = Path(__file__).parents[2]
 _FILES = (
@@ -57,6 +58,7 @@ class Rulebook:
         return draw.choice(kinds)(url, rule, draw)
 
     def _create(self, url: str, rule: Rule) -> str:
+        self._wait(url, rule)
         status, answer = ask(f"{url}/api/rules", "POST", _given(rule))
         assert status == 201, answer
         return self._now("created", answer)
@@ -76,18 +78,30 @@ class Rulebook:
         return self._put("mode", url, replace(rule, mode=mode))
 
     def _put(self, kind: str, url: str, rule: Rule) -> str:
+        self._wait(url, rule)
         tag = f'"{self.versions[rule.id]}"'
         status, answer = ask(f"{url}/api/rules/{rule.id}", "PUT", _given(rule), **{"if-match": tag})
         assert status == 200, answer
         return self._now(kind, answer)
 
     def _delete(self, url: str, rule: Rule, _draw: random.Random) -> str:
+        self._wait(url, rule)
         tag = f'"{self.versions[rule.id]}"'
         status, answer = ask(f"{url}/api/rules/{rule.id}", "DELETE", **{"if-match": tag})
         assert status == 204, answer
         del self.rules[rule.id]
         self.versions[rule.id] += 1
         return self._count("deleted", rule.id)
+
+    def _wait(self, url: str, rule: Rule) -> None:
+        """Until an API knows how the rule stands: another may have written it a moment ago."""
+        known = self.versions[rule.id] if rule.id in self.rules else None
+
+        def shown() -> bool | None:
+            status, answer = ask(f"{url}/api/rules/{rule.id}")
+            return (status == 404 if known is None else status == 200 and answer["version"] == known) or None
+
+        until(f"{url} shows {rule.id} by version {known}", shown)
 
     def _now(self, kind: str, answer: dict[str, Any]) -> str:
         """The rule is as the API answered; its version is one more than it was."""
