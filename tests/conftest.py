@@ -1,11 +1,15 @@
 """Fixtures that more than one folder of tests needs."""
 
+import signal
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from tests.kafka import Kafka
+
+# In the background of a shell SIGINT is ignored, and would be by the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
