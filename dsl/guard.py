@@ -19,21 +19,24 @@ class Guard:
     name: str
     bound: Bound
     within: Callable[[Any], bool] = field(init=False)  # or of a type that does not compare, which is counted
-    look: Sought | None = field(init=False)  # if the field is an attribute that can be looked for
+    key: str = field(init=False)  # of the attribute, if the field is one
+    look: Sought | None = field(init=False)  # if it can be looked for
 
     def __post_init__(self) -> None:
         within = _within(self.bound.op, self.bound.literal)
+        key = self.bound.read.key if isinstance(self.bound.read, Attribute) else ""
         object.__setattr__(self, "within", within)
-        object.__setattr__(self, "look", sought(self.key, within))
-
-    @property
-    def key(self) -> str:
-        """Of the attribute, if the field is one."""
-        return self.bound.read.key if isinstance(self.bound.read, Attribute) else ""
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "look", sought(key, within))
 
     def may_hold(self, trace: Trace, numbers: Iterable[int]) -> bool:
         """False if it surely does not for the spans with those numbers, and nothing fails to compare."""
-        return any(self.within(self.bound.read(trace.span(number), trace)) for number in numbers)
+        key, within = self.key, self.within
+        for number in numbers:
+            value = trace.attribute(number, key) if key else self.bound.read(trace.span(number), trace)
+            if within(value):
+                return True
+        return False
 
 
 class Guards:

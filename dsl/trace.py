@@ -18,15 +18,21 @@ class Origin:
     """What the spans of one scope have in common, messages of `dsl.messages`."""
 
     __slots__ = ("keys", "resource", "scope", "service")
+    keys: frozenset[str]  # of the resource's attributes
+    service: str  # `service.name` of the resource, or empty
 
     def __init__(self, resource: Any, scope: Any) -> None:
         self.resource = resource
         self.scope = scope
-        self.keys = frozenset(resource.attributes)
-        """Of the resource's attributes."""
-        service = find(resource.attributes, "service.name")
-        self.service: str = service if isinstance(service, str) else ""
-        """`service.name` of the resource, or empty."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what is asked for the first time: a file's spans have an origin each, and are asked little."""
+        if name == "keys":
+            self.keys = frozenset(self.resource.attributes)
+        elif name == "service":
+            value = find(self.resource.attributes, "service.name")
+            self.service = value if isinstance(value, str) else ""
+        return object.__getattribute__(self, name)
 
 
 Stored = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
@@ -35,6 +41,11 @@ Stored = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
 
 class Spans(Protocol):
     """Gives the spans of a trace by number; what they say of ids and names is not looked at."""
+
+    @property
+    def parsed(self) -> list[Any]:
+        """All spans, if they are parsed already."""
+        ...
 
     def messages(self, numbers: Sequence[int]) -> Sequence[Any]:
         """Those spans, parsed."""
@@ -51,7 +62,7 @@ class Span:
     A span whose end is before its start ends where it starts.
     """
 
-    __slots__ = ("end", "message", "name", "parent_id", "resource", "scope", "service", "span_id", "start")
+    __slots__ = ("_origin", "end", "message", "name", "parent_id", "resource", "scope", "span_id", "start")
 
     def __init__(self, span_id: bytes, parent_id: bytes, name: str, message: Any, origin: Origin) -> None:
         self.span_id = span_id
@@ -60,7 +71,7 @@ class Span:
         self.message = message
         self.resource = origin.resource
         self.scope = origin.scope
-        self.service = origin.service
+        self._origin = origin
         self.start: int = message.start_time_unix_nano  # Unix ns
         self.end: int = _end(message)
 
@@ -68,6 +79,11 @@ class Span:
     def duration(self) -> int:
         """In ns."""
         return self.end - self.start
+
+    @property
+    def service(self) -> str:
+        """`service.name` of the resource, or empty."""
+        return self._origin.service
 
     def attribute(self, key: str) -> Any:
         """The span attribute of that key, else the resource's, else None."""
@@ -109,7 +125,7 @@ class Trace:
         """Of each span."""
         self._spans = spans
         self._cut = cut
-        self._messages: list[Any] = [None] * len(names)  # those that were read
+        self._messages: list[Any] = spans.parsed or [None] * len(names)  # those that were read
         self._expected: Iterable[str] = ()
         self._made: dict[int, Span] = {}
         self._named: dict[str, list[Span]] = {}
@@ -152,6 +168,11 @@ class Trace:
                 spans.sort(key=_ORDER)
             self._named[name] = spans
         return spans
+
+    def attribute(self, number: int, key: str) -> Any:
+        """The attribute of that key of the span with that number, for which no span is made."""
+        message = self._messages[number] or self._message(number)
+        return _attribute(message, self.origins[number].resource, key)
 
     @cached_property
     def stored(self) -> Stored | None:
@@ -331,11 +352,11 @@ def _described(message: Any) -> bytes:
 class _Parsed:
     """Spans that were parsed before."""
 
-    def __init__(self, messages: Sequence[Any]) -> None:
-        self._messages = messages
+    def __init__(self, parsed: list[Any]) -> None:
+        self.parsed = parsed
 
     def messages(self, numbers: Sequence[int]) -> Sequence[Any]:
-        return [self._messages[number] for number in numbers]
+        return [self.parsed[number] for number in numbers]
 
     def stored(self) -> None:
         return None

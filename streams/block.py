@@ -251,6 +251,7 @@ class _Spans:
     def __init__(self, fragments: list[_Fragment]) -> None:
         self._fragments = fragments
         self._stored: Stored | None = None
+        self.parsed: list[Any] = []
 
     def messages(self, numbers: Sequence[int]) -> Sequence[Any]:
         data, starts, ends = self.stored()

@@ -42,7 +42,7 @@ class Fragment:
 
     def runs(self) -> Iterator[tuple[Prefix, bytes]]:
         """Its spans, each a serialised `spans` field, with what they have in common."""
-        return ((kind.prefix, _field(span)) for kind, span in zip(self.kinds, self.spans, strict=True))
+        return ((kind.prefix, framed(0x12, span)) for kind, span in zip(self.kinds, self.spans, strict=True))
 
 
 @dataclass(slots=True)
