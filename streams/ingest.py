@@ -43,6 +43,11 @@ class Progress:
     time: int = 0  # ms: everything up to this record time is ingested
     asked: tuple[int, int] | None = None  # when (ms) an end offset was asked for, and that offset
 
+    def reach(self, offset: int) -> int:
+        """Take it that all before an offset is ingested; the next offset, which never goes back."""
+        self.next_offset = max(offset, self.next_offset or 0)
+        return self.next_offset
+
 
 class Flushed(NamedTuple):
     """A record whose spans are durable: it is acknowledged when a tick has told its counts."""
@@ -148,7 +153,7 @@ class Ingest:
             self._flushed += gathered.records
             for record in gathered.records:
                 reached = progress.setdefault(record.source, Progress())
-                reached.next_offset = record.counts.offset + 1
+                reached.reach(record.counts.offset + 1)
                 reached.time = max(reached.time, record.time)
 
     def _time_of(self, record: Record) -> int:

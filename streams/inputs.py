@@ -123,9 +123,11 @@ class Inputs:
     async def _watermark(self, source: Source, asked: int, end: int) -> int:
         """The greatest record time ingested, or the last time at which the end then known was reached."""
         progress = self.ingest.progress.setdefault(source, Progress())
-        if progress.next_offset is None:
-            progress.next_offset = await self.consumer().start_of(TP(*source))
-        reached = self._reached(source, progress.next_offset)
+        ingested = progress.next_offset
+        if ingested is None:
+            start = await self.consumer().start_of(TP(*source))
+            ingested = progress.reach(start)  # records may have been ingested meanwhile
+        reached = self._reached(source, ingested)
         if reached >= end or progress.asked is None:
             progress.asked = (asked, end)
         when, wanted = progress.asked

@@ -76,6 +76,7 @@ class Worker:
     cache: BlockCache = field(default_factory=BlockCache)
     health: Health = field(default_factory=Health)
     problem: BaseException | None = None
+    stopping: bool = False  # what goes wrong from then on is not the worker's end, as its clients close
     redaction: Redaction = field(init=False)
     vocabulary: Vocabulary = field(init=False)
     unread: Unread = field(init=False)
@@ -326,7 +327,9 @@ class Worker:
             await self._fail(problem)
 
     async def _fail(self, problem: BaseException) -> None:
-        if self.problem is None:
+        if self.stopping:
+            _leave_to_the_next(problem)
+        elif self.problem is None:
             self.problem = problem
             log.error("the worker stops: %s: %s", type(problem).__name__, problem)
             self._failed.set()
@@ -337,8 +340,8 @@ class Worker:
             return
         try:
             await asyncio.wait_for(self._flush_all(), _FINISH)
-        except Exception as problem:  # the next owner repeats it
-            log.info("not all that was begun was finished: %s", problem or type(problem).__name__)
+        except Exception as problem:
+            _leave_to_the_next(problem)
 
     async def _flush_all(self) -> None:
         await self.ingest.flush()
@@ -349,6 +352,7 @@ class Worker:
             await left.wait()
 
     async def _stop(self) -> None:
+        self.stopping = True
         for owned in self.owned.values():
             owned.give_up()
         await self.app.stop()
@@ -356,6 +360,11 @@ class Worker:
 
     def _now_ms(self) -> int:
         return self.now() // 1_000_000
+
+
+def _leave_to_the_next(problem: BaseException) -> None:
+    """Say what kept a worker that stops from finishing; the next owner of its partitions repeats it."""
+    log.info("not all that was begun was finished: %s", problem or type(problem).__name__)
 
 
 def _ignoring_sender(fun: Callable[[set[TP]], Awaitable[None]]) -> Any:

@@ -1,5 +1,6 @@
 """A worker that is told to stop, under load and at awkward moments: in time, in order, without a gap."""
 
+import asyncio
 import gzip
 import json
 import re
@@ -11,13 +12,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from streams.activity import Version
+from streams.config import Config, InputTopic, Kafka, Windows
+from streams.inputs import Inputs
+from streams.judge import Rules
+from streams.worker import Worker
 from tests.integration.processes import Api, Betrace, free_port, until
-from tests.kafka import Kafka
+from tests.kafka import Kafka as Broker
 
 DATA = Path(__file__).parent.parent / "data" / "train-ticket"
 FILES = [DATA / "normal.jsonl.gz", DATA / "faults.jsonl.gz"]
@@ -28,7 +35,7 @@ IN_TIME = 10.0  # seconds in which a worker ends
 
 
 @pytest.fixture
-def betrace(kafka: Kafka, group: str, tmp_path: Path) -> Betrace:
+def betrace(kafka: Broker, group: str, tmp_path: Path) -> Betrace:
     """BeTrace's commands, set for this test's group, topics, folder and short windows."""
     return Betrace.of(
         kafka,
@@ -111,6 +118,55 @@ def test_under_load_one_leaves_in_time_and_the_other_goes_on_at_once(betrace: Be
     assert {v["id"] for v in violations} == wanted
 
 
+class NoRules:
+    """A rules log that is never read: nothing is judged."""
+
+    ready = False
+
+    def in_force(self) -> Rules:
+        raise NotImplementedError
+
+    def in_force_at(self, offset: int) -> list[Version]:
+        raise NotImplementedError
+
+
+def test_a_tick_that_finds_the_consumer_closed_does_not_fail_a_worker_that_stops(
+    betrace: Betrace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    betrace.run("topics", "create")
+    said = betrace.settings
+    config = Config(
+        Kafka(
+            (said["KAFKA_BROKERS"],),
+            input_topics=(InputTopic(said["KAFKA_INPUT_TOPICS"].partition(":")[0]),),
+            group=said["KAFKA_GROUP"],
+            partitions=4,
+        ),
+        Windows(tick=0.05),
+        data_dir=betrace.folder,
+    )
+    tick = Inputs.tick
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        worker = Worker(config, NoRules(), time.time_ns)
+
+        async def late(inputs: Inputs, slowest: int | None, crowded: bool = False) -> None:
+            if inputs.owned:
+                stop.set()
+                consumer: Any = worker.app.consumer
+                while not consumer._thread.thread_loop.is_closed():
+                    await asyncio.sleep(0)
+            await tick(inputs, slowest, crowded)
+
+        monkeypatch.setattr(Inputs, "tick", late)
+        await worker.run(stop)
+
+    with caplog.at_level("INFO", "betrace.worker"):
+        asyncio.run(work())
+    assert "Event loop is closed" in caplog.text  # it did find that
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_while_it_joins_and_recovers_a_worker_ends_in_order(betrace: Betrace, signal_number: int) -> None:
     betrace.run("topics", "create")
@@ -143,7 +199,7 @@ def test_before_kafka_has_answered_a_worker_ends_at_once(
 
 
 def test_while_kafka_is_away_a_worker_ends_in_time_and_at_a_second_signal_at_once(
-    betrace: Betrace, kafka: Kafka
+    betrace: Betrace, kafka: Broker
 ) -> None:
     betrace.run("topics", "create")
     address, other = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
