@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 from dsl.messages import ResourceSpans, ScopeSpans
 from dsl.trace import Origin, Stored, Trace
+from streams.fragment import Fragment
 from streams.frames import framed
 from streams.kinds import Kind, Prefix, size_of
 from streams.packed import pack_quickly, quickly_packed, unpack_quickly
-from streams.split import Fragment
 from streams.tick import BLOCK, VERSION, Source, check
 
 _HEAD = struct.Struct("<BBI")

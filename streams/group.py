@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from streams.block import Entry
 from streams.config import Limits, Windows, ms
-from streams.split import NO_PARENT
+from streams.fragment import NO_PARENT
 
 Reason = Literal["root", "timeout", "span_limit", "size_limit", "memory", "late"]
 

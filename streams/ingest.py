@@ -11,11 +11,12 @@ from streams import metrics
 from streams.block import Builder, Position
 from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
+from streams.fragment import Fragment
 from streams.kinds import Kinds
 from streams.letters import DeadLetter, Record, of_spans, whole
 from streams.otlp import WireError
 from streams.reading import pieces, read
-from streams.split import Fragment, Split, joined
+from streams.split import Split, joined
 from streams.tick import Counts, Source
 from streams.unreadable import Readable, Unreadable
 

@@ -6,9 +6,10 @@ from typing import Final
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from streams.config import Encoding
+from streams.fragment import Fragment
 from streams.kinds import Kinds
 from streams.otlp import WireError, request_of_json
-from streams.split import Fragment, Malformed, Split, cut, split
+from streams.split import Malformed, Split, cut, split
 
 REASONS: Final = (
     "malformed",

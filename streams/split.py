@@ -9,40 +9,25 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
+from streams.fragment import NO_PARENT, PER_SPAN, Fragment
 from streams.frames import Traces, framed, without
-from streams.kinds import Kind, Kinds, Prefix, size_of
+from streams.kinds import Kinds, Prefix, size_of
 from streams.otlp import span_problem
 from streams.own_spans import SCOPE, is_own
 from streams.signature import VERIFIED
 
-NO_PARENT = bytes(8)
+try:
+    from streams.scan import scan
+except ImportError:  # there was no compiler: the same result, slower
+    scan = None  # type: ignore[assignment]
+
 _NO_TRACE = bytes(16)
-PER_SPAN = 64  # bytes, at most, that a block adds to a span that is an entry of its own
+_VERIFIED = VERIFIED.encode()
 
 _Messages = Sequence[Span | None]
 _Ids = tuple[bytes, bytes, bytes, str]  # of the trace, the span, its parent; and the name
 _IDS = attrgetter("trace_id", "span_id", "parent_span_id", "name")
 _Kind = TypeVar("_Kind", bound=Message)
-
-
-@dataclass(slots=True)
-class Fragment:
-    """The spans of one trace in one message; four lists of one length."""
-
-    opening: bytes  # how a span's bytes usually begin: the trace id, and that the span id follows
-    ids: list[bytes] = field(default_factory=list)  # span id + parent id (zero for none), 16 bytes
-    spans: list[bytes] = field(default_factory=list)  # serialised
-    kinds: list[Kind] = field(default_factory=list)
-    heads: list[int] = field(default_factory=list)  # bytes of each span that only say ids and name, or none
-
-    @property
-    def size(self) -> int:
-        """Bytes that it adds to a block at most, kinds apart."""
-        return sum(map(len, self.spans)) + PER_SPAN * len(self.spans)
-
-    def runs(self) -> Iterator[tuple[Prefix, bytes]]:
-        """Its spans, each a serialised `spans` field, with what they have in common."""
-        return ((kind.prefix, framed(0x12, span)) for kind, span in zip(self.kinds, self.spans, strict=True))
 
 
 @dataclass(slots=True)
@@ -113,11 +98,18 @@ def split(
     Of a message that does not parse as a whole each span is looked at alone, and one that does not parse is
     rejected alone. Raises Malformed when not even the spans' bounds can be told.
     """
+    known = known or Kinds()
+    marked = signatures and _VERIFIED in data
+    found = None if scan is None or marked else scan(data, known)
+    if found is not None:
+        fragments, received, common = found
+        unmarked = received if signatures else 0
+        return Split(known, fragments, {}, received, size=len(data), common=common, unmarked=unmarked)
     try:
         groups = Traces.FromString(data).resource_spans
     except DecodeError:
         raise Malformed("its fields do not fit into one another") from None
-    result = Split(known or Kinds(), signatures=signatures, size=len(data))
+    result = Split(known, signatures=signatures, size=len(data))
     if request is None:
         request = _parsed(ExportTraceServiceRequest, data)
     whole = [None] * len(groups) if request is None else request.resource_spans
@@ -128,7 +120,7 @@ def split(
 
 def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], list[tuple[Prefix, bytes]]]:
     """A fragment as pieces of at most `limit` bytes each, and the spans that alone are larger than that."""
-    pieces, too_large = [Fragment(fragment.opening)], []
+    pieces, too_large = [Fragment()], []
     size = 0
     for ids, span, kind, head in zip(
         fragment.ids, fragment.spans, fragment.kinds, fragment.heads, strict=True
@@ -138,7 +130,7 @@ def cut(parts: Split, fragment: Fragment, limit: int) -> tuple[list[Fragment], l
             too_large.append((kind.prefix, _field(span)))
             continue
         if size + needed > limit:
-            pieces.append(Fragment(fragment.opening))
+            pieces.append(Fragment())
             size = 0
         pieces[-1].ids.append(ids)
         pieces[-1].spans.append(span)
@@ -203,9 +195,11 @@ def _collect(result: Split, spans: Sequence[bytes], messages: _Messages, prefix:
             result.reject(str(span_problem(trace_id, span_id, parent)), prefix, span)
             continue
         if fragment is None:
-            fragment = fragments[trace_id] = Fragment(b"\n\x10" + trace_id + b"\x12\x08")
+            fragment = fragments[trace_id] = Fragment()
         kind = kinds[name]
-        head = fragment.opening + span_id + (b'"\x08' + parent if parent else b"") + kind.field
+        head = (
+            b"\n\x10" + trace_id + b"\x12\x08" + span_id + (b'"\x08' + parent if parent else b"") + kind.field
+        )
         fragment.ids.append(ids)
         fragment.spans.append(span)
         fragment.kinds.append(kind)
@@ -232,7 +226,7 @@ def _ids(messages: _Messages) -> Iterable[_Ids | None]:
 
 
 def _count_signature(result: Split, data: bytes, span: Span) -> None:
-    if VERIFIED.encode() in data:
+    if _VERIFIED in data:
         marks = [each.value for each in span.attributes if each.key == VERIFIED]
         if marks:
             result.denied += not all(mark.bool_value for mark in marks)

@@ -11,11 +11,11 @@ from streams.activity import Activity
 from streams.block import Block, trace_of
 from streams.config import DeadLetters, Encoding, Limits
 from streams.crash import CrashPoints
+from streams.fragment import NO_PARENT
 from streams.ingest import Ingest
 from streams.judge import Judge, Rules
 from streams.letters import OFFSET, REASON, TOPIC, Record
 from streams.reading import REASONS
-from streams.split import NO_PARENT
 from streams.tick import Source
 from tests.poison import Poison, deep, messages, poison
 from tests.streams.test_ingest import NOW, Sent

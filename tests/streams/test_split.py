@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
+from streams.fragment import NO_PARENT
 from streams.own_spans import EVIDENCE_ID, evidence_span_id
-from streams.split import NO_PARENT, Malformed, cut, joined, split
+from streams.split import Malformed, cut, joined, split
 from tests.streams.spans import request, span
 
 
