@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
-IS_COMPILED := $(BIN)/python -c 'import streams.scan' 2>/dev/null
+IS_COMPILED := $(BIN)/python -c 'import dsl.peek, streams.scan, streams.stored' 2>/dev/null
 IS_NEW_ENOUGH := -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # The distribution's first: it is built with profiles, and a sixth faster than a plain build (docs/performance.md).
 PYTHON ?= $(shell for each in /usr/bin/python3 python3.11 python3 python3.12 python3.13; do \
@@ -108,18 +108,18 @@ lock: $(DEV) ## pin what pyproject.toml asks for, keeping the pins that still fi
 	echo atheris==3.0.0 | $(BIN)/uv pip compile - -q --universal --python-version 3.11 --generate-hashes --no-header -o requirements-fuzz.lock
 
 clean: ## remove what was built
-	rm -rf $(VENV) build *.egg-info streams/scan.c streams/scan.*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info dsl/*.c dsl/*.so streams/*.c streams/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(or $(PYTHON),false) $(IS_NEW_ENOUGH) || \
 		{ echo "BeTrace needs Python 3.11 or later, with venv; say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(RUNTIME): requirements.lock pyproject.toml streams/scan.pyx | $(BIN)/python
+$(RUNTIME): requirements.lock pyproject.toml $(wildcard */*.pyx) | $(BIN)/python
 	@echo "installing what requirements.lock names into $(VENV)"
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
-	@$(IS_COMPILED) || echo "streams/scan.pyx is not compiled: all works, but slower. scripts/compiler and make -B install put that right"
+	@$(IS_COMPILED) || echo "what is hot is not compiled: all works, but slower. scripts/compiler and make -B install put that right"
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)

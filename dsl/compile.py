@@ -29,7 +29,7 @@ class RuleSet:
     compiled: tuple[Compiled, ...]
     max_steps: int
     needing: dict[str, list[int]] = field(default_factory=dict)  # judged wherever such a span is there
-    guards: dict[str, Guards] = field(default_factory=dict)  # what the others ask first
+    guards: Guards = field(default_factory=Guards)  # what the others ask first
     skipping: dict[str, list[int]] = field(default_factory=dict)  # those of them that skip incomplete traces
     always: tuple[int, ...] = ()  # those that need no name
     ids: frozenset[str] = frozenset()
@@ -46,15 +46,13 @@ class RuleSet:
 
     def chosen(self, trace: Trace) -> list[Compiled]:
         """The rules that may apply, or are skipped: what each needs and asks first is there."""
-        names, guards = trace.names, self.guards
+        names = trace.names
         found = set(self.always)
         needed = names.keys() & self.needing.keys()
-        guarded = names.keys() & guards.keys()
-        trace.expect(needed | guarded)
+        trace.expect(needed | self.guards.names(trace))
         for name in needed:
             found.update(self.needing[name])
-        for name in guarded:
-            found.update(guards[name].holding(trace, names[name], self.max_steps))
+        found.update(self.guards.holding(trace, self.max_steps))
         if self.skipping and not trace.complete:
             for name in names.keys() & self.skipping.keys():
                 found.update(self.skipping[name])
@@ -74,7 +72,7 @@ def rule_set(compiled: Iterable[Compiled], max_steps: int) -> RuleSet:
     made = RuleSet(rules, max_steps, always=tuple(always), ids=ids)
     for number, each in enumerate(rules):
         if each.guard is not None:
-            made.guards.setdefault(each.guard.name, Guards()).add(number, each.guard)
+            made.guards.add(number, each.guard)
         if each.guard is None or each.rule.on_incomplete == "skip":
             found = made.needing if each.guard is None else made.skipping
             for name in each.needs or ():

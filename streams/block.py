@@ -87,14 +87,10 @@ class Builder:
 
     def add(self, trace_id: bytes, fragment: Fragment) -> None:
         """Add the spans of one trace."""
-        spans = [span[head:] for span, head in zip(fragment.spans, fragment.heads, strict=True)]
-        sizes = list(map(len, spans))
-        count, size = len(spans), sum(sizes)
-        numbers = _NUMBERS[2 * count].pack(*map(self._kinds.__getitem__, fragment.kinds), *sizes)
-        head = _ENTRY.pack(trace_id, count, self._end, size + sum(fragment.heads))
-        self._entries += (head, *fragment.ids)
-        self._spans += (numbers, *spans)
-        size += len(numbers)
+        spans, whole = entry(fragment, self._kinds)
+        count, size = len(fragment.ids), len(spans)
+        self._entries += (_ENTRY.pack(trace_id, count, self._end, whole), *fragment.ids)
+        self._spans.append(spans)
         self._end += size
         self._traces += 1
         self._size += _ENTRY.size + 16 * count + size
@@ -161,14 +157,16 @@ _NUMBERS = _Structs()
 class Block:
     """A block as read: sections in order, and the spans of any entry."""
 
-    __slots__ = ("_index_end", "_kinds", "_payload", "data")
+    __slots__ = ("_index_end", "data", "kinds", "payload")
 
     def __init__(self, data: bytes) -> None:
         check(data, BLOCK)
         self.data = data
         self._index_end = _HEAD.size + _HEAD.unpack_from(data)[2]
-        self._payload = b""
-        self._kinds: list[tuple[str, Origin]] = []
+        self.payload = b""
+        """The spans, once the block is open."""
+        self.kinds: list[tuple[str, Origin]] = []
+        """Name and origin by number, once it is."""
 
     def sections(self) -> Iterator[Section]:
         """The sections, in the order in which their input records were read."""
@@ -191,22 +189,11 @@ class Block:
     @property
     def size(self) -> int:
         """Bytes that it takes in memory, about."""
-        return len(self.data) + len(self._payload)
-
-    def fragment(self, at: int) -> tuple[bytes, Iterable[tuple[str, Origin]], "_Fragment"]:
-        """The ids of the entry at `at`, name and origin of each of its spans, and where these are stored."""
-        if not self._payload:
-            self.open()
-        _, count, start, _ = _ENTRY.unpack_from(self.data, at)
-        at += _ENTRY.size
-        numbers = _NUMBERS[2 * count].unpack_from(self._payload, start)
-        kinds = map(self._kinds.__getitem__, numbers[:count])
-        stored = self._payload, start + 8 * count, numbers[count:]
-        return self.data[at : at + 16 * count], kinds, stored
+        return len(self.data) + len(self.payload)
 
     def open(self) -> None:
         """Unpack the spans, as is done when the first of them are asked for."""
-        data = self._payload = unpack_quickly(self.data[self._index_end :])
+        data = self.payload = unpack_quickly(self.data[self._index_end :])
         (at,) = _SIZE.unpack_from(data)
         (prefixes,) = _SIZE.unpack_from(data, at)
         at += _SIZE.size
@@ -220,7 +207,7 @@ class Block:
         while at < len(data):
             (prefix,) = _SIZE.unpack_from(data, at)
             name, at = _read_sized(data, at + _SIZE.size)
-            self._kinds.append((name.decode(), origins[prefix]))
+            self.kinds.append((name.decode(), origins[prefix]))
 
 
 def _read_sized(data: bytes, at: int) -> tuple[bytes, int]:
@@ -228,45 +215,67 @@ def _read_sized(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at + _SIZE.size : end], end
 
 
-_Fragment = tuple[bytes, int, tuple[int, ...]]  # what spans stand in, where they start, the size of each
-
-
 def trace_of(trace_id: bytes, places: Iterable[tuple[Block, int]], *, cut: bool = False) -> Trace:
     """The trace whose spans are the entries at those places of blocks."""
-    ids: list[bytes] = []
-    kinds: list[tuple[str, Origin]] = []
-    fragments: list[_Fragment] = []
-    for block, at in places:
-        some, like, where = block.fragment(at)
-        ids.append(some)
-        kinds += like
-        fragments.append(where)
-    names, origins = zip(*kinds, strict=True)
-    return Trace(trace_id, b"".join(ids), names, origins, _Spans(fragments), cut=cut)
+    ids, names, origins, data, starts, ends = gathered(places)
+    return Trace(trace_id, ids, names, origins, _Spans(data, starts, ends), cut=cut)
 
 
 class _Spans:
-    """The spans of fragments (`dsl.trace.Spans`)."""
+    """Spans as they are stored (`dsl.trace.Spans`)."""
 
-    def __init__(self, fragments: list[_Fragment]) -> None:
-        self._fragments = fragments
-        self._stored: Stored | None = None
+    def __init__(self, data: list[bytes], starts: list[int], ends: list[int]) -> None:
+        self._stored = data, starts, ends
         self.parsed: list[Any] = []
 
     def messages(self, numbers: Sequence[int]) -> Sequence[Any]:
-        data, starts, ends = self.stored()
+        data, starts, ends = self._stored
         spans = [framed(0x12, data[n][starts[n] : ends[n]]) for n in numbers]
         return list(ScopeSpans.FromString(b"".join(spans)).spans)
 
     def stored(self) -> Stored:
-        if self._stored is None:
-            data: list[bytes] = []
-            starts: list[int] = []
-            ends: list[int] = []
-            for payload, start, sizes in self._fragments:
-                bounds = list(accumulate(sizes, initial=start))
-                data += [payload] * len(sizes)
-                starts += bounds[:-1]
-                ends += bounds[1:]
-            self._stored = data, starts, ends
         return self._stored
+
+
+def _entry(fragment: Fragment, numbers: dict[Kind, int]) -> tuple[bytes, int]:
+    """What a block holds of a fragment's spans, and how many bytes these are as they came.
+
+    `numbers` gives each kind its number in the block.
+    """
+    spans = [span[head:] for span, head in zip(fragment.spans, fragment.heads, strict=True)]
+    told = [numbers[kind] for kind in fragment.kinds] + list(map(len, spans))
+    return b"".join((_NUMBERS[len(told)].pack(*told), *spans)), sum(map(len, fragment.spans))
+
+
+def _gathered(
+    places: Iterable[tuple[Block, int]],
+) -> tuple[bytes, list[str], list[Origin], list[bytes], list[int], list[int]]:
+    """What is told of the spans of the entries at those places, in order.
+
+    Their ids, joined, and lists of names, origins, what each span stands in, and where it starts and ends.
+    """
+    ids: list[bytes] = []
+    kinds: list[tuple[str, Origin]] = []
+    data: list[bytes] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for block, at in places:
+        if not block.payload:
+            block.open()
+        _, count, start, _ = _ENTRY.unpack_from(block.data, at)
+        at += _ENTRY.size
+        ids.append(block.data[at : at + 16 * count])
+        numbers = _NUMBERS[2 * count].unpack_from(block.payload, start)
+        kinds += map(block.kinds.__getitem__, numbers[:count])
+        bounds = list(accumulate(numbers[count:], initial=start + 8 * count))
+        data += [block.payload] * count
+        starts += bounds[:-1]
+        ends += bounds[1:]
+    names, origins = zip(*kinds, strict=True)
+    return b"".join(ids), list(names), list(origins), data, starts, ends
+
+
+try:
+    from streams.stored import entry, gathered
+except ImportError:  # there was no compiler: the same result, slower
+    entry, gathered = _entry, _gathered
