@@ -21,7 +21,6 @@ from streams.otlp import WireError
 from streams.ranges import Range, Ranges, time_of
 from streams.reading import pieces, read
 from streams.redaction import DEFAULT, Redaction
-from streams.split import joined
 from streams.topics import Topics
 from streams.violation import records
 
@@ -101,13 +100,13 @@ class Recorded:
         """Put down the spans of a record; own ones are dropped, and what a worker dead-letters is told."""
         place = f"{message.topic()}/{message.partition()}/{message.offset()}"
         try:
-            parts = read(encoding, _value(message))
+            parts = read(encoding, _value(message), known=pile.known)
         except WireError as problem:
             self._wrong(f"{place}: {problem.reason}: {problem}")
             return
         time = time_of(message) or 0
         for trace_id, fragment in pieces(parts, self.config.limits.block_bytes):
-            pile.add(trace_id, joined(fragment.runs()), time)
+            pile.add(trace_id, fragment, time)
         for reason, spans in parts.rejected.items():
             self._wrong(f"{place}: {len(spans)} spans refused: {reason}")
 

@@ -68,9 +68,9 @@ class Traces:
             self.errors.append(str(problem))
 
     def _take(self, piece: TracesPiece, pile: Pile) -> None:
-        parts = piece.split()
-        for trace_id, data in parts.traces():
-            pile.add(trace_id, data)
+        parts = piece.split(pile.known)
+        for trace_id, fragment in parts.fragments.items():
+            pile.add(trace_id, fragment)
         self.spans += parts.received
         for reason, spans in parts.rejected.items():
             self.errors.append(f"{piece.file}:{piece.line}: {len(spans)} spans refused: {reason}")

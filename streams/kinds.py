@@ -33,11 +33,17 @@ class Kinds:
     """The kinds met so far."""
 
     def __init__(self) -> None:
+        self.size = 0
+        """Bytes of their prefixes, which no span holds."""
         self._named: dict[Prefix, dict[str, Kind]] = {}
 
     def under(self, prefix: Prefix) -> "Named":
         """Those of a scope."""
-        return Named(prefix, self._named.setdefault(prefix, {}))
+        known = self._named.get(prefix)
+        if known is None:
+            known = self._named[prefix] = {}
+            self.size += size_of(prefix)
+        return Named(prefix, known)
 
 
 class Named(dict[str, Kind]):

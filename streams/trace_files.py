@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from streams.json_stream import parts
+from streams.kinds import Kinds
 from streams.otlp import WireError, json_value, request_of_json, request_of_proto, request_of_value
 from streams.split import Split, split
 
@@ -36,10 +37,10 @@ class TracesPiece:
     line: int
     message: bytes | None = None  # the request as it stands in the file, if that is protobuf
 
-    def split(self) -> Split:
-        """The request cut by trace."""
+    def split(self, known: Kinds | None = None) -> Split:
+        """The request cut by trace; `known` are kinds that earlier ones had."""
         data = self.request.SerializeToString() if self.message is None else self.message
-        return split(data, request=self.request)
+        return split(data, request=self.request, known=known)
 
 
 @dataclass(frozen=True, slots=True)
