@@ -12,7 +12,7 @@ PYTHON ?= $(shell for each in /usr/bin/python3 python3.11 python3 python3.12 pyt
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test lint fmt types imports unit go-test deploy-tools deploy-test integration plugins plugin-test \
-	cluster-test image chaos outage fuzz bench lock clean
+	cluster-test image chaos outage fuzz sanitize bench lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -96,6 +96,9 @@ fuzz: $(DEV) requirements-fuzz.lock ## an hour of random bytes for the parser, o
 	$(BIN)/python -m tests.fuzz_ingest -max_total_time=3600 -rss_limit_mb=1024 -artifact_prefix=$${TMPDIR:-/tmp}/
 	BETRACE_ORACLE_PAIRS=100000 $(BIN)/pytest tests/dsl/test_oracle.py -o timeout=7200
 
+sanitize: $(DEV) ## tests of what is compiled, with every memory access checked: two minutes
+	scripts/sanitized
+
 bench: $(DEV) ## how fast, beside a Collector that samples: half an hour, or QUICK=1
 	@scripts/kafka-jars >/dev/null
 	@scripts/collector bench/collector.yaml >/dev/null
@@ -115,7 +118,7 @@ $(BIN)/python:
 		{ echo "BeTrace needs Python 3.11 or later, with venv; say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(RUNTIME): requirements.lock pyproject.toml $(wildcard */*.pyx) | $(BIN)/python
+$(RUNTIME): requirements.lock pyproject.toml setup.py $(wildcard */*.pyx) | $(BIN)/python
 	@echo "installing what requirements.lock names into $(VENV)"
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .

@@ -141,7 +141,8 @@ cdef class _Scan:
         cdef char* both = PyBytes_AS_STRING(ids)
         memcpy(both, told[2].value, 8)
         memset(both + 8, 0, 8)
-        memcpy(both + 8, told[4].value, size_of(&told[4]))
+        if size_of(&told[4]):
+            memcpy(both + 8, told[4].value, 8)
         cdef str name = PyUnicode_DecodeUTF8(<const char*> told[5].value, size_of(&told[5]), NULL)
         found = PyDict_GetItem(kinds, name)
         kind = kinds[name] if found == NULL else <object> found
