@@ -1,6 +1,6 @@
 """What shows without judging that a rule does not apply to a trace, as most rules do not to most traces."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,12 +48,12 @@ class Guards:
 
     def __init__(self) -> None:
         self._looks: dict[str, list[tuple[int, Asker, Look]]] = {}  # by names of spans
-        self._others: dict[str, list[tuple[int, Guard]]] = {}
+        self._others: dict[str, list[tuple[int, Asker, None]]] = {}
 
     def add(self, rule: int, guard: Guard) -> None:
         """Take in what a rule asks first."""
         if guard.look is None:
-            self._others.setdefault(guard.name, []).append((rule, guard))
+            self._others.setdefault(guard.name, []).append((rule, guard, None))
         else:
             self._looks.setdefault(guard.name, []).append((rule, guard, guard.look))
 
@@ -63,21 +63,10 @@ class Guards:
 
     def holding(self, trace: Trace, max_steps: int) -> Iterable[int]:
         """The rules that may apply; those that surely do not, in so many steps at most, are left out."""
-        names = trace.names
-        found = [
-            rule
-            for name in names.keys() & self._others.keys()
-            for rule, guard in self._others[name]
-            if len(names[name]) > max_steps or guard.may_hold(trace, names[name])
-        ]
-        if trace.stored is not None:
-            return found + holding(self._looks, trace, max_steps)
-        return found + [
-            rule
-            for name in names.keys() & self._looks.keys()
-            for rule, guard, _ in self._looks[name]
-            if len(names[name]) > max_steps or guard.may_hold(trace, names[name])
-        ]
+        found = _asking(self._others, trace, max_steps)
+        if trace.stored is None:
+            return found + _asking(self._looks, trace, max_steps)
+        return found + holding(self._looks, trace, max_steps)
 
 
 def guard(condition: Condition) -> Guard | None:
@@ -91,3 +80,16 @@ def guard(condition: Condition) -> Guard | None:
             bound = selector.bound
             return Guard(selector.name, bound) if selector.name is not None and bound is not None else None
     return None
+
+
+def _asking(
+    asked: Mapping[str, Sequence[tuple[int, Asker, Look | None]]], trace: Trace, max_steps: int
+) -> list[int]:
+    """The rules that may apply to a trace, whose spans are read for it."""
+    names = trace.names
+    return [
+        rule
+        for name in names.keys() & asked.keys()
+        for rule, asker, _ in asked[name]
+        if len(names[name]) > max_steps or asker.may_hold(trace, names[name])
+    ]
